@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Endpoint: one end of a flow in tier user (raw socket, TLS channel; later a front's frames, a QUIC stream, an
+// HTTP body). Bytes, back-pressure by pulling, half-close and reset are its operations; a Pair joins two of them.
+// One loop thread owns an endpoint from adoption to on_closed.
+//
+// Contract, kept by every kind and tested for each:
+//  * at most one read and one write outstanding; finish() only after the last write completed;
+//  * data passed to on_data stays valid until the next read() or release_data();
+//  * EOF is reported only for an orderly end of the peer (FIN; TLS: close_notify), anything else is an error;
+//  * until both directions ended in order the socket carries SO_LINGER {1,0}: if the process dies, or close(reset)
+//    is called, the peer sees RST, never FIN;
+//  * no event is delivered from inside a call of the owner; after on_closed none is delivered at all.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+
+namespace nfr::transport {
+
+/// Receives what happens on an endpoint. The endpoint may be destroyed only inside or after on_closed.
+class EndpointEvents {
+ public:
+  virtual ~EndpointEvents() = default;
+  virtual void on_data(std::span<const std::byte> bytes) = 0;  ///< never empty
+  virtual void on_eof() = 0;                                   ///< the peer ended its direction in order
+  virtual void on_written() = 0;                               ///< all bytes of the last write() are with the kernel
+  virtual void on_finished() = 0;                              ///< our FIN is queued behind all bytes
+  virtual void on_error(int os_errno) = 0;                     ///< broken; the owner calls close(kReset)
+  virtual void on_closed() = 0;                                ///< descriptor closed, nothing in flight
+};
+
+enum class CloseMode {
+  kReset,    ///< RST now; unsent bytes are dropped
+  kOrderly,  ///< only after EOF was read and our FIN was queued: the kernel delivers what is left
+};
+
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+  virtual void set_events(EndpointEvents* events) = 0;  ///< must be set before any operation
+  virtual void read() = 0;                              ///< asks for the next bytes, EOF or error
+  virtual void release_data() = 0;                      ///< the bytes of the last on_data are no longer needed
+  virtual void write(std::span<const std::byte> bytes) = 0;  ///< not empty; valid until on_written or on_closed
+  virtual void finish() = 0;                            ///< half-close our direction
+  /// From now on an RST of the peer is reported by on_error even while no read is outstanding.
+  virtual void watch_reset() = 0;
+  virtual void close(CloseMode mode) = 0;               ///< once; on_closed follows
+};
+
+}  // namespace nfr::transport
