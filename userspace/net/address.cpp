@@ -139,7 +139,8 @@ Result<Endpoint> Endpoint::parse(std::string_view text) {
 }
 
 std::string Endpoint::text() const {
-  return fmt::format(address.is_v4() ? "{}:{}" : "[{}]:{}", address.text(), port.value);
+  if (address.is_v4()) return fmt::format("{}:{}", address.text(), port.value);
+  return fmt::format("[{}]:{}", address.text(), port.value);
 }
 
 Endpoint Endpoint::from_sockaddr(const sockaddr_storage& storage) {
