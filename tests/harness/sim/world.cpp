@@ -12,6 +12,7 @@ void AgentEnd::close() { world_.close_wire(wire_, false); }
 
 void Machine::boot() {
   if (agent || (name.empty() && token.empty())) return;
+  ++boots;
   control::AgentSettings settings;
   settings.addresses = {"203.0.113.5:7707"};
   settings.instance = core::InstanceId{world_.random.u64() | 1};
@@ -31,11 +32,10 @@ void Machine::dial_relay(const std::string&) { world_.connect(*this, index_); }
 void Machine::open_channel(const proto::Open& open, core::SessionId session, const core::SessionKeys& session_keys) {
   const proto::Preface preface{session, NFR_PREFACE_OPEN, open.number};
   const auto bytes = proto::encode_preface(world_.crypto, session_keys.to_relay, preface);
-  const core::ChannelRef channel = world_.new_channel(index_);
-  world_.queue.after(world_.latency(), [this, channel, bytes, leg = open.leg] {
-    world_.channel_arrives(channel, index_, bytes, leg);
+  world_.queue.after(world_.latency(), [this, opener = name, bytes, leg = open.leg] {
+    world_.channel_arrives(world_.new_channel(opener), bytes, leg);
     // Somebody on the path replays the preface: it must buy nothing.
-    world_.channel_arrives(world_.new_channel(-1), -1, bytes, leg);
+    world_.channel_arrives(world_.new_channel(""), bytes, leg);
   });
 }
 
@@ -95,8 +95,7 @@ void World::crash_relay() {
     link.first->open = false;
     const auto wire = link.first;
     queue.after(latency(), [this, wire] {
-      Machine& machine = *machines[static_cast<std::size_t>(wire->machine)];
-      if (machine.wire == wire && machine.agent && !wire->silent) machine.agent->on_link_closed("connection reset");
+      if (!wire->silent) tell_agent(wire, "connection reset");
     });
   }
 }
@@ -113,6 +112,7 @@ bool World::join(int index, const std::string& name) {
   const auto line = proto::decode_join_line(made->join_line);
   expect(line.ok(), "a join line decodes");
   Machine& machine = *machines[static_cast<std::size_t>(index)];
+  revoked.erase(name);
   machine.crash();
   machine.name = name;
   machine.token = std::string(as_text(line->token));
@@ -120,6 +120,15 @@ bool World::join(int index, const std::string& name) {
   random.fill(machine.key);
   machine.boot();
   return true;
+}
+
+void World::revoke(const std::string& agent) {
+  if (!relay || !relay->agent_revoke(agent)) return;
+  revoked.insert(agent);
+  run_for(Micros(1'000'000));
+  if (!relay) return;
+  const auto of_agent = [&](const control::FlowBook::Flow& flow) { return flow.agent_name == agent; };
+  expect(relay->flows().count_of(of_agent) == 0, "a second after a revocation no flow of the agent is left");
 }
 
 bool World::map(std::uint16_t port, const std::string& agent) {
@@ -157,9 +166,9 @@ void World::connect(Machine& machine, int index) {
   wire->peer.address = {net::IpAddress::v4(0x0A000000U + static_cast<std::uint32_t>(index)), net::Port{5000}};
   random.fill(wire->peer.keys.to_agent);
   random.fill(wire->peer.keys.to_relay);
-  queue.after(latency(), [this, wire, index] {
+  queue.after(latency(), [this, wire, index, boots = machine.boots] {
     Machine& dialler = *machines[static_cast<std::size_t>(index)];
-    if (!dialler.agent) return;
+    if (!dialler.agent || dialler.boots != boots) return;
     if (!relay) return dialler.agent->on_dial_failed("connection refused");
     auto end = std::make_unique<RelayEnd>(*this, wire);
     relay->on_link(wire->id, *end, wire->peer);
@@ -185,17 +194,22 @@ void World::to_agent(const std::shared_ptr<Wire>& wire, std::string payload) {
   });
 }
 
+void World::tell_agent(const std::shared_ptr<Wire>& wire, const char* reason) {
+  Machine& machine = *machines[static_cast<std::size_t>(wire->machine)];
+  if (machine.wire != wire || !machine.agent || wire->agent_told) return;
+  wire->agent_told = true;
+  machine.agent->on_link_closed(reason);
+}
+
 // Either end closes; both learn of it after what was sent before. A silent wire tells only the closing end.
 void World::close_wire(const std::shared_ptr<Wire>& wire, bool by_relay) {
-  if (!wire->open) return;
   wire->open = false;
   queue.after(Micros(5'000), [this, wire, by_relay] {
     if (relay && (by_relay || !wire->silent) && links_.contains(wire->id)) {
       relay->on_link_closed(wire->id, "closed");
       links_.erase(wire->id);
     }
-    Machine& machine = *machines[static_cast<std::size_t>(wire->machine)];
-    if (machine.wire == wire && machine.agent && (!by_relay || !wire->silent)) machine.agent->on_link_closed("closed");
+    if (!by_relay || !wire->silent) tell_agent(wire, "closed");
   });
 }
 
@@ -208,8 +222,7 @@ void World::break_wire(int machine) {
       relay->on_link_closed(wire->id, "connection reset");
       links_.erase(wire->id);
     }
-    Machine& broken = *machines[static_cast<std::size_t>(wire->machine)];
-    if (broken.wire == wire && broken.agent) broken.agent->on_link_closed("connection reset");
+    tell_agent(wire, "connection reset");
   });
 }
 
@@ -217,16 +230,14 @@ void World::silence_wire(int machine) {
   if (const auto& wire = machines[static_cast<std::size_t>(machine)]->wire) wire->silent = true;
 }
 
-core::ChannelRef World::new_channel(int machine) {
+core::ChannelRef World::new_channel(std::string opener) {
   const core::ChannelRef channel{++last_id_};
-  channels_[channel] = machine;
+  channels_[channel] = std::move(opener);
   return channel;
 }
 
-void World::channel_arrives(core::ChannelRef channel, int machine, proto::PrefaceBytes preface, core::Leg leg) {
-  if (!relay) return;
-  channels_[channel] = machine;
-  relay->flows().on_channel(channel, preface, leg);
+void World::channel_arrives(core::ChannelRef channel, proto::PrefaceBytes preface, core::Leg leg) {
+  if (relay) relay->flows().on_channel(channel, preface, leg);
 }
 
 void World::refuse(core::VisitorRef ref) {
@@ -240,14 +251,12 @@ void World::start(core::VisitorRef ref, core::ChannelRef channel, core::FlowSpec
   expect(visitor.fate == Visitor::Fate::kPending, "a visitor is started once");
   visitor.fate = Visitor::Fate::kStarted;
   ++started;
-  const int machine = channels_.contains(channel) ? channels_.at(channel) : -1;
-  expect(machine >= 0, "a replayed preface starts nothing");
+  const std::string opener = channels_[channel];
+  expect(!opener.empty(), "a replayed preface starts nothing");
   const core::AgentRecord* agent = relay->agents().find(visitor.agent);
-  expect(agent != nullptr && !agent->revoked, "no flow starts for a revoked agent");
-  if (machine >= 0 && agent != nullptr) {
-    expect(machines[static_cast<std::size_t>(machine)]->name == agent->name, "a visitor reaches only the agent of its mapping");
-  }
-  flows_[spec.id] = machine;
+  expect(agent != nullptr && opener == agent->name, "a visitor reaches only the agent of its mapping");
+  expect(!revoked.contains(opener), "no flow starts for a revoked agent");
+  flows_.insert(spec.id);
   const unsigned generation = generation_;
   queue.after(latency(), [this, id = spec.id, generation] {
     if (generation != generation_ || !relay || !flows_.contains(id)) return;

@@ -21,7 +21,8 @@ struct Wire {
   core::LinkId id;
   int machine = -1;
   bool silent = false;  ///< packets vanish, nobody is told
-  bool open = true;
+  bool open = true;       ///< neither end has closed it
+  bool agent_told = false;
   core::PeerIdentity peer;
 };
 
@@ -77,6 +78,7 @@ class Machine final : public control::AgentWorld {
   std::unique_ptr<control::Agent> agent;
   std::shared_ptr<Wire> wire;
   std::unique_ptr<AgentEnd> end;
+  unsigned boots = 0;
 
  private:
   World& world_;
@@ -102,6 +104,7 @@ class World final : private core::DataPlane {
   int add_machine();  ///< returns its index
   /// Gives machine `index` a join line for agent `name` (made if new) and a new key, then boots it.
   bool join(int index, const std::string& name);
+  void revoke(const std::string& agent);
   bool map(std::uint16_t port, const std::string& agent);
   core::VisitorRef visit(core::MappingId mapping);
   void break_wire(int machine);
@@ -118,6 +121,7 @@ class World final : private core::DataPlane {
   std::unique_ptr<control::Relay> relay;
   std::vector<std::unique_ptr<Machine>> machines;
   std::map<core::VisitorRef, Visitor> visitors;
+  std::set<std::string> revoked;  ///< by the operator's word, not by the policy's
   std::vector<std::string> violations;
   unsigned started = 0;
 
@@ -126,8 +130,8 @@ class World final : private core::DataPlane {
   void to_relay(const std::shared_ptr<Wire>& wire, std::string payload);
   void to_agent(const std::shared_ptr<Wire>& wire, std::string payload);
   void close_wire(const std::shared_ptr<Wire>& wire, bool by_relay);
-  void channel_arrives(core::ChannelRef channel, int machine, proto::PrefaceBytes preface, core::Leg leg);
-  core::ChannelRef new_channel(int machine);
+  void channel_arrives(core::ChannelRef channel, proto::PrefaceBytes preface, core::Leg leg);
+  core::ChannelRef new_channel(std::string opener);
   Micros latency() { return Micros(100 + random.below(20'000)); }
 
  private:
@@ -137,12 +141,13 @@ class World final : private core::DataPlane {
   void reject(core::ChannelRef channel) override { channels_.erase(channel); }
   void cut(core::FlowId flow) override;
 
+  void tell_agent(const std::shared_ptr<Wire>& wire, const char* reason);
   void tick();
   void end_flow(core::FlowId flow, core::FlowEnd end, unsigned generation);
 
   std::map<core::LinkId, std::pair<std::shared_ptr<Wire>, std::unique_ptr<RelayEnd>>> links_;
-  std::map<core::ChannelRef, int> channels_;  ///< channel -> machine
-  std::map<core::FlowId, int> flows_;         ///< running: machine
+  std::map<core::ChannelRef, std::string> channels_;  ///< who opened it; empty: a replay
+  std::set<core::FlowId> flows_;                      ///< running
   std::uint64_t last_id_ = 0;
   unsigned generation_ = 0;  ///< of the relay process
 };

@@ -31,7 +31,7 @@ void operator_does_something(World& world) {
   const std::string name = agent_name(world.random.below(kMachines));
   const std::uint16_t port = static_cast<std::uint16_t>(8000 + world.random.below(6));
   switch (world.random.below(8)) {
-    case 0: (void)world.relay->agent_revoke(name); break;
+    case 0: world.revoke(name); break;
     case 1: world.join(static_cast<int>(world.random.below(kMachines)), name); break;
     case 2: (void)world.relay->unmap({net::IpAddress{}, net::Port{port}}, world.random.chance(50)); break;
     case 3: (void)world.relay->rotate_key(); break;
