@@ -43,8 +43,7 @@ Result<SslCtxPtr> make_base(const SSL_METHOD* method) {
 
 Status use_identity(SSL_CTX* ctx, const Identity& identity) {
   const Identity::Parts& parts = identity.parts();
-  if (SSL_CTX_use_certificate(ctx, parts.certificate.get()) != 1 ||
-      SSL_CTX_use_PrivateKey(ctx, parts.key.get()) != 1) {
+  if (SSL_CTX_use_certificate(ctx, parts.certificate.get()) != 1 || SSL_CTX_use_PrivateKey(ctx, parts.key.get()) != 1) {
     return refused("our certificate");
   }
   return {};

@@ -14,8 +14,10 @@
 namespace nfr::tls {
 namespace {
 
+// Never null: HMAC() takes a null pointer for a missing argument even where the length is 0.
 const unsigned char* raw(std::span<const std::byte> bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes.data());
+  static constexpr unsigned char kNothing = 0;
+  return bytes.empty() ? &kNothing : reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
 }  // namespace
@@ -32,14 +34,14 @@ core::Digest OpenSslCrypto::sha256(std::span<const std::byte> data) const {
 core::Digest OpenSslCrypto::hmac_sha256(std::span<const std::byte> key, std::span<const std::byte> data) const {
   core::Digest digest{};
   unsigned length = 0;
-  const unsigned char* result = HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), raw(data), data.size(),
+  const unsigned char* result = HMAC(EVP_sha256(), raw(key), static_cast<int>(key.size()), raw(data), data.size(),
                                      reinterpret_cast<unsigned char*>(digest.data()), &length);
   NFR_ASSERT(result != nullptr && length == digest.size());
   return digest;
 }
 
 bool OpenSslCrypto::equal(std::span<const std::byte> a, std::span<const std::byte> b) const {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+  return a.size() == b.size() && CRYPTO_memcmp(raw(a), raw(b), a.size()) == 0;
 }
 
 core::Key channel_psk(const core::Crypto& crypto, const core::SessionKeys& keys, std::uint64_t number) {

@@ -92,8 +92,8 @@ void Engine::feed(std::span<const std::byte> wire) {
   Parts& p = *parts_;
   if (p.failed || wire.empty()) return;
   if (!p.done && BIO_ctrl_pending(p.in) + wire.size() > kUnprocessedBytesMax) {
-    p.fail(Error(Code::kProtocol, fmt::format("TLS handshake: more than {} bytes arrived before it was done",
-                                              kUnprocessedBytesMax)));
+    p.fail(Error(Code::kProtocol,
+                 fmt::format("TLS handshake: more than {} bytes arrived before it was done", kUnprocessedBytesMax)));
     return;
   }
   if (p.context->parts().role == Role::kRelay && p.head_length < p.head.size() && !p.accept_head(wire)) {
@@ -206,8 +206,8 @@ Result<core::Key> Engine::export_key(std::string_view label) const {
   if (Status status = parts_->ready("export"); !status) return status.error();
   ERR_clear_error();
   core::Key key{};
-  const int ok = SSL_export_keying_material(parts_->ssl.get(), reinterpret_cast<unsigned char*>(key.data()),
-                                            key.size(), label.data(), label.size(), nullptr, 0, 0);
+  const int ok = SSL_export_keying_material(parts_->ssl.get(), reinterpret_cast<unsigned char*>(key.data()), key.size(),
+                                            label.data(), label.size(), nullptr, 0, 0);
   if (ok != 1) return take_ssl_error("TLS export");
   return key;
 }

@@ -21,11 +21,13 @@ struct Meaning {
 
 constexpr const char* kNotTls13 = "the other side does not speak TLS 1.3: is this the tunnel port of a relay?";
 
+constexpr const char* kHttp = "the other side speaks HTTP, not TLS: is this the tunnel port of a relay?";
+
 constexpr Meaning kReasons[] = {
     {SSL_R_WRONG_VERSION_NUMBER, Code::kProtocol, kNotTls13},
     {SSL_R_UNSUPPORTED_PROTOCOL, Code::kProtocol, kNotTls13},
-    {SSL_R_HTTP_REQUEST, Code::kProtocol, "the other side speaks HTTP, not TLS"},
-    {SSL_R_HTTPS_PROXY_REQUEST, Code::kProtocol, "the other side speaks HTTP, not TLS"},
+    {SSL_R_HTTP_REQUEST, Code::kProtocol, kHttp},
+    {SSL_R_HTTPS_PROXY_REQUEST, Code::kProtocol, kHttp},
     {SSL_R_BINDER_DOES_NOT_VERIFY, Code::kDenied, "the channel's key is wrong: it is not from the agent's session"},
     {SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, Code::kDenied, "the client showed no Ed25519 certificate: not an agent"},
     {SSL_R_BAD_SIGNATURE, Code::kDenied, "the peer does not hold the private key of the certificate it showed"},

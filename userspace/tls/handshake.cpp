@@ -14,6 +14,8 @@
 namespace nfr::tls {
 namespace {
 
+constexpr const char* kKeyNotUsed = "the channel's key was not used in the handshake: nobody was authenticated";
+
 using Bytes = std::span<const unsigned char>;
 
 std::optional<Bytes> extension(SSL* ssl, unsigned type) {
@@ -147,8 +149,14 @@ int on_client_hello(SSL* ssl, int* alert, void*) {
 
 int on_select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_length, const unsigned char*, unsigned,
                    void*) {
-  const std::string_view name = alpn_name(handshake_of(ssl).protocol);
+  Handshake& handshake = handshake_of(ssl);
+  const std::string_view name = alpn_name(handshake.protocol);
   if (name.empty()) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  // OpenSSL has chosen or skipped the PSK by now; it skips one that comes without a (EC)DHE mode.
+  if (handshake.protocol == Protocol::kChannel && SSL_session_reused(ssl) != 1) {
+    handshake.cause = Error(Code::kDenied, kKeyNotUsed);
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
   *out = reinterpret_cast<const unsigned char*>(name.data());
   *out_length = static_cast<unsigned char>(name.size());
   return SSL_TLSEXT_ERR_OK;
@@ -199,7 +207,7 @@ Status check_finished(const SSL* ssl, const Handshake& handshake) {
   }
   const bool psk_used = SSL_session_reused(ssl) == 1;
   if (protocol == Protocol::kChannel && !psk_used) {
-    return Error(Code::kDenied, "the channel's key was not used in the handshake: nobody was authenticated");
+    return Error(Code::kDenied, kKeyNotUsed);
   }
   if (protocol == Protocol::kSession && (psk_used || !handshake.peer_pin)) {
     return Error(Code::kDenied, "the peer proved no certificate: nobody was authenticated");

@@ -38,7 +38,8 @@ Handshake& handshake_of(const SSL* ssl);
 
 // Relay: the ClientHello decides between session (certificate) and channel (PSK), before OpenSSL looks at either.
 int on_client_hello(SSL* ssl, int* alert, void*);
-int on_select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_length, const unsigned char*, unsigned, void*);
+int on_select_alpn(SSL* ssl, const unsigned char** out, unsigned char* out_length, const unsigned char*, unsigned,
+                   void*);
 int on_find_psk(SSL* ssl, const unsigned char* identity, std::size_t length, SSL_SESSION** out);
 // Agent channel.
 int on_use_psk(SSL* ssl, const EVP_MD* hash, const unsigned char** identity, std::size_t* length, SSL_SESSION** out);

@@ -14,8 +14,8 @@ namespace nfr::tls {
 class Cursor {
  public:
   explicit Cursor(std::span<const unsigned char> bytes) : rest_(bytes) {}
-  std::uint32_t number(std::size_t width);                        ///< big-endian, 1 to 4 bytes
-  std::span<const unsigned char> vector(std::size_t width);       ///< a length of `width` bytes, then so many bytes
+  std::uint32_t number(std::size_t width);                   ///< big-endian, 1 to 4 bytes
+  std::span<const unsigned char> vector(std::size_t width);  ///< a length of `width` bytes, then so many bytes
   bool done() const { return rest_.empty() || failed_; }
   bool failed() const { return failed_; }
 

@@ -27,8 +27,7 @@ Result<CertificatePtr> wrap_in_certificate(EVP_PKEY* key) {
                   ASN1_TIME_set_string(X509_getm_notBefore(x), "20000101000000Z") == 1 &&
                   ASN1_TIME_set_string(X509_getm_notAfter(x), "99991231235959Z") == 1 &&
                   X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, common, -1, -1, 0) == 1 &&
-                  X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1 &&
-                  X509_sign(x, key, nullptr) > 0;
+                  X509_set_issuer_name(x, name) == 1 && X509_set_pubkey(x, key) == 1 && X509_sign(x, key, nullptr) > 0;
   if (!ok) return broken("making the certificate");
   return certificate;
 }
@@ -93,8 +92,6 @@ Result<std::shared_ptr<const Identity>> Identity::load_or_create(const std::stri
   return written.error();
 }
 
-Status Identity::save(const std::string& path) const {
-  return write_key_file(path, parts_->key.get(), Replace::kYes);
-}
+Status Identity::save(const std::string& path) const { return write_key_file(path, parts_->key.get(), Replace::kYes); }
 
 }  // namespace nfr::tls

@@ -77,7 +77,8 @@ Result<PkeyPtr> parse_pem(const std::string& text, const std::string& path) {
   ERR_clear_error();
   if (asked) {
     return Error(Code::kInvalid, fmt::format("{} is protected by a passphrase, which a daemon cannot type; "
-                                             "run: openssl pkey -in {} -out NEW", named(path), escape(path)));
+                                             "run: openssl pkey -in {} -out NEW",
+                                             named(path), escape(path)));
   }
   if (key == nullptr) return unusable(path, "holds no PEM private key");
   if (EVP_PKEY_get_base_id(key.get()) != EVP_PKEY_ED25519) {
