@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "base/text.hpp"
@@ -27,7 +28,32 @@ Mac preface_mac(const core::Crypto& crypto, const core::Key& key, std::span<cons
   return mac;
 }
 
+/// Exactly 16 lower-case hex digits.
+std::optional<std::uint64_t> parse_hex64(std::string_view text) {
+  if (text.size() != 16) return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit && !(c >= 'a' && c <= 'f')) return std::nullopt;
+    value = (value << 4) | static_cast<std::uint64_t>(digit ? c - '0' : c - 'a' + 10);
+  }
+  return value;
+}
+
 }  // namespace
+
+std::string psk_identity(core::SessionId session, std::uint64_t number) {
+  return fmt::format("{:016x}-{:016x}", session.value, number);
+}
+
+Result<ChannelName> parse_psk_identity(std::string_view text) {
+  if (text.size() == 33 && text[16] == '-') {
+    const auto session = parse_hex64(text.substr(0, 16));
+    const auto number = parse_hex64(text.substr(17));
+    if (session && number) return ChannelName{core::SessionId{*session}, NFR_PREFACE_OPEN, *number};
+  }
+  return Error(Code::kProtocol, fmt::format("channel identity \"{}\" is not SESSION-NUMBER in hex", escape(text)));
+}
 
 PrefaceBytes encode_preface(const core::Crypto& crypto, const core::Key& key, const Preface& preface) {
   PrefaceBytes bytes{};

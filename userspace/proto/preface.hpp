@@ -6,6 +6,8 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "base/result.hpp"
 #include "core/nouns.hpp"
@@ -21,6 +23,11 @@ struct ChannelName {
   std::uint64_t number = 0;              ///< OPEN: issued by the relay; POOL: rising counter of the agent
   auto operator<=>(const ChannelName&) const = default;
 };
+
+/// The TLS PSK identity of a channel: session and number, "SESSION-NUMBER", 16 hex digits each.
+std::string psk_identity(core::SessionId session, std::uint64_t number);
+/// kProtocol when the text is anything else. `kind` of the result is not meaningful.
+Result<ChannelName> parse_psk_identity(std::string_view text);
 
 using Preface = ChannelName;
 using PrefaceBytes = std::array<std::byte, NFR_PREFACE_BYTES>;
