@@ -91,7 +91,8 @@ Result<Answer> Client::call(const std::string& cmd, const nlohmann::json& args, 
 Status Client::wait(short events, Instant deadline) {
   for (;;) {
     const auto left = std::chrono::ceil<Millis>(deadline - std::chrono::steady_clock::now());
-    if (left.count() <= 0) return Error(Code::kTimeout, "nfrelayd does not answer (is it stuck? journalctl -u nfrelayd)");
+    if (left.count() <= 0)
+      return Error(Code::kTimeout, "nfrelayd does not answer (is it stuck? journalctl -u nfrelayd)");
     pollfd entry{socket_.get(), events, 0};
     const int ready = ::poll(&entry, 1, static_cast<int>(std::min<Millis::rep>(left.count(), 60'000)));
     if (ready > 0) return {};

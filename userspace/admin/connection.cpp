@@ -70,7 +70,8 @@ void Connection::answer(std::optional<std::uint64_t> id, const Result<json>& out
   if (aborted_) return;
   std::string line = encode_answer(id, outcome);
   if (line.size() > NFR_ADMIN_ANSWER_MAX) {
-    line = encode_answer(id, Error(Code::kExhausted, fmt::format("the answer has more than {} bytes", NFR_ADMIN_ANSWER_MAX)));
+    line = encode_answer(
+        id, Error(Code::kExhausted, fmt::format("the answer has more than {} bytes", NFR_ADMIN_ANSWER_MAX)));
   }
   answers_.push_back(std::move(line));
   restart_idle();
@@ -108,7 +109,8 @@ void Connection::take_request(const std::string& line) {
   if (!parsed.request) return answer(parsed.id, parsed.request.error());
   const auto& known = server_.options_.commands;
   if (std::find(known.begin(), known.end(), parsed.request->cmd) == known.end()) {
-    return answer(parsed.id, Error(Code::kNotFound, fmt::format("unknown command '{}'", escape(parsed.request->cmd, 64))));
+    return answer(parsed.id,
+                  Error(Code::kNotFound, fmt::format("unknown command '{}'", escape(parsed.request->cmd, 64))));
   }
   dispatch(*std::move(parsed.request));
 }

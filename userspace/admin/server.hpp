@@ -46,9 +46,9 @@ std::vector<std::string_view> relay_commands();
 
 struct ServerOptions {
   std::vector<std::string_view> commands = relay_commands();  ///< anything else is answered with an error
-  std::size_t connections_max = 64;   ///< one more is told so and closed
-  std::size_t outstanding_max = 16;   ///< requests of a connection without a written answer; then reading stops
-  Millis idle_timeout_ms{60'000};     ///< without a finished request or answer; a handler at work does not count
+  std::size_t connections_max = 64;                           ///< one more is told so and closed
+  std::size_t outstanding_max = 16;  ///< requests of a connection without a written answer; then reading stops
+  Millis idle_timeout_ms{60'000};    ///< without a finished request or answer; a handler at work does not count
 };
 
 class Connection;

@@ -21,8 +21,8 @@ Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof address.sun_path) {
-    return Error(Code::kInvalid, fmt::format("socket path '{}': must have 1 to {} bytes", escape(path),
-                                             sizeof address.sun_path - 1));
+    return Error(Code::kInvalid,
+                 fmt::format("socket path '{}': must have 1 to {} bytes", escape(path), sizeof address.sun_path - 1));
   }
   std::copy(path.begin(), path.end(), address.sun_path);
   return address;
@@ -44,7 +44,7 @@ const sockaddr* as_sockaddr(const sockaddr_un& address) { return reinterpret_cas
 
 // Only a socket that refuses connections is taken away; a file of another kind stays and bind() names it.
 Status remove_stale(const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   if (::lstat(path.c_str(), &info) < 0 || !S_ISSOCK(info.st_mode)) return {};
   const Result<Fd> live = connect_unix(path, Millis(1000));
   if (live.ok() || live.error().code() == Code::kTimeout) {
@@ -93,7 +93,8 @@ Result<Fd> connect_unix(const std::string& path, Millis timeout) {
     failed = ::connect(fd->get(), as_sockaddr(*address), sizeof *address);
   } while (failed < 0 && errno == EINTR);
   if (failed < 0 && errno == EAGAIN) {
-    return Error(Code::kTimeout, fmt::format("{} does not take connections within {} ms", escape(path), timeout.count()));
+    return Error(Code::kTimeout,
+                 fmt::format("{} does not take connections within {} ms", escape(path), timeout.count()));
   }
   if (failed < 0) return Error::system("connecting to " + escape(path), errno);
   if (const Status status = set_non_blocking(*fd); !status) return status.error();
