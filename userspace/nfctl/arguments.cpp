@@ -24,16 +24,37 @@ void declare(cxxopts::Options& parser, const std::vector<Option>& options) {
   }
 }
 
-Result<Arguments> collect(const cxxopts::ParseResult& parsed) {
+std::set<std::string> flags_of(const std::vector<Option>& options) {
+  std::set<std::string> flags;
+  for (const auto* some : {&global_options(), &options}) {
+    for (const Option& option : *some) {
+      if (option.value.empty()) flags.insert(option.name);
+    }
+  }
+  return flags;
+}
+
+Result<Arguments> collect(const cxxopts::ParseResult& parsed, const std::set<std::string>& flags) {
   Arguments arguments;
   arguments.operands = parsed.unmatched();
   for (const auto& item : parsed.arguments()) {
-    const bool flag = !parsed[item.key()].has_default() && item.value() == "true";
-    if (!arguments.options.emplace(item.key(), item.value()).second && !flag) {
+    if (flags.contains(item.key())) {
+      if (item.as<bool>()) arguments.options[item.key()] = "";
+    } else if (!arguments.options.emplace(item.key(), item.value()).second) {
       return invalid(fmt::format("--{} is given twice", item.key()));
     }
   }
   return arguments;
+}
+
+// cxxopts begins with a capital and puts names between typographic quotes, which not every terminal can show.
+std::string plain_words(std::string text) {
+  for (const std::string_view quote : {"\xe2\x80\x98", "\xe2\x80\x99"}) {
+    for (auto at = text.find(quote); at != std::string::npos; at = text.find(quote))
+      text.replace(at, quote.size(), "'");
+  }
+  if (text.starts_with("Option")) text[0] = 'o';
+  return escape(text);
 }
 
 }  // namespace
@@ -61,9 +82,9 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words, const s
     cxxopts::Options parser("nfctl");
     declare(parser, global_options());
     declare(parser, options);
-    return collect(parser.parse(static_cast<int>(argv.size()), argv.data()));
+    return collect(parser.parse(static_cast<int>(argv.size()), argv.data()), flags_of(options));
   } catch (const std::exception& thrown) {
-    return invalid(escape(thrown.what()));
+    return invalid(plain_words(thrown.what()));
   }
 }
 
