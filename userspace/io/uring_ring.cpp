@@ -62,7 +62,8 @@ Ring::~Ring() {
 
 void Ring::enable() {
   if (enabled_) return;
-  NFR_ASSERT(io_uring_enable_rings(&ring_) >= 0);
+  // liburing 2.3 declares io_uring_enable_rings but its library does not export it.
+  NFR_ASSERT(io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0) >= 0);
   enabled_ = true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Lent receive buffers: exhaustion parks receives, a returned lease resumes them, bad options are named.
 #include "io/uring_loop.hpp"
-#include "tests/unit/io/fixture.hpp"
+#include "unit/io/fixture.hpp"
 
 namespace nfr::io {
 namespace {

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
-#include "tests/unit/io/fixture.hpp"
+#include "unit/io/fixture.hpp"
 
 namespace nfr::io {
 namespace {
