@@ -106,7 +106,8 @@ void Holder::schedule_restart(Millis lived) {
 void Holder::round() {
   std::vector<pollfd> entries = {{.fd = signals_.get(), .events = POLLIN, .revents = 0}, server_.poll_entry()};
   if (resetting() && !reset_pause_) {
-    for (const int socket : table_.unclaimed_public()) entries.push_back({.fd = socket, .events = POLLIN, .revents = 0});
+    for (const int socket : table_.unclaimed_public())
+      entries.push_back({.fd = socket, .events = POLLIN, .revents = 0});
   }
   const int ready = ::poll(entries.data(), entries.size(), poll_timeout_ms());
   if (ready < 0) {
@@ -199,9 +200,7 @@ void Holder::expire() {
   if (restart_at_ && time >= *restart_at_ && !stopping_) start();
 }
 
-bool Holder::resetting() const {
-  return unserved_since_ && now() >= *unserved_since_ + options_.reset_visitors_after;
-}
+bool Holder::resetting() const { return unserved_since_ && now() >= *unserved_since_ + options_.reset_visitors_after; }
 
 void Holder::reset_visitors(std::span<const pollfd> entries) {
   for (const pollfd& entry : entries) {

@@ -19,9 +19,9 @@ struct HolderOptions {
   std::string user;  ///< name or uid; empty: `netferry` or 65534
 
   std::vector<Millis> restart_delays = {Millis(0), Millis(200), Millis(1000), Millis(2000)};
-  Millis healthy_after{10'000};      ///< a relay process that lived this long restarts without delay
-  Millis reset_visitors_after{3000}; ///< with no relay serving, queued visitors get RST from then on
-  Millis stop_timeout{5000};         ///< between SIGTERM and SIGKILL
+  Millis healthy_after{10'000};       ///< a relay process that lived this long restarts without delay
+  Millis reset_visitors_after{3000};  ///< with no relay serving, queued visitors get RST from then on
+  Millis stop_timeout{5000};          ///< between SIGTERM and SIGKILL
 };
 
 /// Runs until SIGTERM or SIGINT (result 0), a configuration error (kExitConfiguration), or another failure to start

@@ -56,9 +56,7 @@ void HolderClient::open(const net::Endpoint& endpoint, ListenerKind kind, unsign
   submit(make_open(0, endpoint, kind, count), endpoint, std::move(done));
 }
 
-void HolderClient::open_admin(Opened done) {
-  submit(make_open(0, {}, ListenerKind::kAdmin, 1), {}, std::move(done));
-}
+void HolderClient::open_admin(Opened done) { submit(make_open(0, {}, ListenerKind::kAdmin, 1), {}, std::move(done)); }
 
 void HolderClient::close(const net::Endpoint& endpoint) { submit(make_close(0, endpoint), endpoint, {}); }
 

@@ -108,12 +108,11 @@ Status prepare_state_dir(const std::string& wanted, const RelayUser& owner) {
   const bool ours = info.st_uid == owner.uid || is_empty(*directory);
   // Mode before owner: afterwards only CAP_FOWNER could change it.
   const bool mode_ok = ours && ((info.st_mode & 07777) == 0700 || ::fchmod(directory->get(), 0700) == 0);
-  const bool owner_ok =
-      ours && (info.st_uid == owner.uid || ::fchown(directory->get(), owner.uid, owner.gid) == 0);
+  const bool owner_ok = ours && (info.st_uid == owner.uid || ::fchown(directory->get(), owner.uid, owner.gid) == 0);
   if (mode_ok && owner_ok) return {};
-  return Error(Code::kDenied, fmt::format("{} must belong to user {} with mode 0700: run chown -R {} {} && chmod 0700 {}",
-                                          escape(state_dir), owner.name, owner.uid, escape(state_dir),
-                                          escape(state_dir)));
+  return Error(Code::kDenied,
+               fmt::format("{} must belong to user {} with mode 0700: run chown -R {} {} && chmod 0700 {}",
+                           escape(state_dir), owner.name, owner.uid, escape(state_dir), escape(state_dir)));
 }
 
 }  // namespace nfr::holder

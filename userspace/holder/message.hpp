@@ -28,12 +28,12 @@ enum class RequestType : std::uint32_t {
 
 struct Request {
   std::uint32_t magic = kMessageMagic;
-  std::uint32_t type = 0;        ///< RequestType
-  std::uint64_t request_id = 0;  ///< chosen by the relay, not 0; comes back in the reply
-  std::uint8_t family = 0;       ///< 4, 6, or 0 where there is no endpoint
-  std::uint8_t kind = 0;         ///< ListenerKind for kOpenListeners, else 0
-  std::uint16_t port = 0;        ///< host byte order
-  std::uint32_t count = 0;       ///< sockets wanted, 1..kSocketCountMax, for kOpenListeners, else 0
+  std::uint32_t type = 0;                  ///< RequestType
+  std::uint64_t request_id = 0;            ///< chosen by the relay, not 0; comes back in the reply
+  std::uint8_t family = 0;                 ///< 4, 6, or 0 where there is no endpoint
+  std::uint8_t kind = 0;                   ///< ListenerKind for kOpenListeners, else 0
+  std::uint16_t port = 0;                  ///< host byte order
+  std::uint32_t count = 0;                 ///< sockets wanted, 1..kSocketCountMax, for kOpenListeners, else 0
   std::array<std::uint8_t, 16> address{};  ///< network order; IPv4 in the first four, the rest 0
 };
 static_assert(sizeof(Request) == 40 && alignof(Request) == 8);
@@ -43,8 +43,8 @@ struct Reply {
   std::uint32_t status = 0;      ///< 0: done; else 1 + Code
   std::uint64_t request_id = 0;  ///< 0 answers a request that could not be read
   std::int32_t os_errno = 0;
-  std::uint32_t fd_count = 0;     ///< descriptors beside this reply
-  std::array<char, 64> owner{};   ///< who has the port, escaped, NUL-terminated; empty when unknown
+  std::uint32_t fd_count = 0;    ///< descriptors beside this reply
+  std::array<char, 64> owner{};  ///< who has the port, escaped, NUL-terminated; empty when unknown
 };
 static_assert(sizeof(Reply) == 88 && alignof(Reply) == 8);
 

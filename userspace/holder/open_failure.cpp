@@ -16,8 +16,8 @@ Error describe(const net::Endpoint& endpoint, const OpenFailure& failure) {
       return say(Code::kExists, fmt::format("port {} is in use by {}", port,
                                             failure.owner.empty() ? "another program" : failure.owner));
     case EADDRNOTAVAIL:
-      return say(Code::kInvalid, fmt::format("{} is not an address of this machine (see `ip address`)",
-                                             endpoint.address.text()));
+      return say(Code::kInvalid,
+                 fmt::format("{} is not an address of this machine (see `ip address`)", endpoint.address.text()));
     case EACCES:
     case EPERM:
       return say(Code::kDenied, fmt::format("port {} needs root or CAP_NET_BIND_SERVICE; take one above 1023", port));

@@ -20,6 +20,7 @@ namespace nfr::holder {
 namespace {
 
 constexpr std::size_t kNameBytesMax = 32;
+constexpr std::size_t kUserBytesMax = 24;
 constexpr unsigned kStateListen = 0x0A;
 
 struct Listening {
@@ -110,7 +111,7 @@ std::string process_name(long pid, const std::string& proc) {
 
 std::string user_name(unsigned uid) {
   const passwd* entry = ::getpwuid(uid);
-  return entry != nullptr ? escape(entry->pw_name, kNameBytesMax) : fmt::format("{}", uid);
+  return entry != nullptr ? escape(entry->pw_name, kUserBytesMax) : fmt::format("{}", uid);
 }
 
 }  // namespace
@@ -122,7 +123,7 @@ std::string port_owner(const net::Endpoint& endpoint, std::string_view proc_dire
   if (!found) return {};
   const long pid = find_process(found->inode, proc);
   if (pid != 0) return fmt::format("{} (pid {})", process_name(pid, proc), pid);
-  return fmt::format("a program of user {}", user_name(found->uid));
+  return fmt::format("a program of user {} (see ss -ltnp)", user_name(found->uid));
 }
 
 }  // namespace nfr::holder

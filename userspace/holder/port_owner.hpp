@@ -11,8 +11,9 @@
 
 namespace nfr::holder {
 
-/// "nginx (pid 812)", "a program of user www-data", or empty when nothing that listens was found. Escaped, at most
-/// 63 bytes. `endpoint` matches listeners on the same port whose address is equal or one of both a wildcard.
+/// "nginx (pid 812)", "a program of user www-data (see ss -ltnp)", or empty when nothing that listens was found.
+/// Escaped, at most 63 bytes. `endpoint` matches listeners on the same port whose address is equal or one of both a
+/// wildcard.
 std::string port_owner(const net::Endpoint& endpoint, std::string_view proc = "/proc");
 
 }  // namespace nfr::holder

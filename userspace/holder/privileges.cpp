@@ -17,8 +17,8 @@ namespace nfr::holder {
 namespace {
 
 constexpr std::array<cap_value_t, 9> kHolderCapabilities = {
-    CAP_NET_ADMIN, CAP_BPF,    CAP_PERFMON, CAP_NET_BIND_SERVICE, CAP_NET_RAW,
-    CAP_SETUID,    CAP_SETGID, CAP_SETPCAP, CAP_KILL,
+    CAP_NET_ADMIN, CAP_BPF,     CAP_PERFMON, CAP_NET_BIND_SERVICE, CAP_NET_RAW, CAP_SETUID,
+    CAP_SETGID,    CAP_SETPCAP, CAP_KILL,
 };
 
 using CapSet = std::unique_ptr<std::remove_pointer_t<cap_t>, int (*)(void*)>;
@@ -39,8 +39,10 @@ void drop_bounding(Keep keep) {
 Status become(const RelayUser& user) {
   if (::geteuid() != 0) return {};
   if (::setgroups(0, nullptr) < 0) return Error::system("giving up supplementary groups", errno);
-  if (::setresgid(user.gid, user.gid, user.gid) < 0) return Error::system(fmt::format("becoming gid {}", user.gid), errno);
-  if (::setresuid(user.uid, user.uid, user.uid) < 0) return Error::system(fmt::format("becoming uid {}", user.uid), errno);
+  if (::setresgid(user.gid, user.gid, user.gid) < 0)
+    return Error::system(fmt::format("becoming gid {}", user.gid), errno);
+  if (::setresuid(user.uid, user.uid, user.uid) < 0)
+    return Error::system(fmt::format("becoming uid {}", user.uid), errno);
   // It must not lead back.
   if (user.uid != 0 && ::setuid(0) == 0) return Error(Code::kSystem, "root could be taken back after giving it up");
   return {};
@@ -53,7 +55,8 @@ Status clear_capabilities() {
   if (::cap_set_proc(none.get()) < 0) return Error::system("giving up capabilities", errno);
   const CapSet now = owned(::cap_get_proc());
   if (!now) return Error::system("reading capabilities", errno);
-  if (::cap_compare(now.get(), none.get()) != 0) return Error(Code::kSystem, "capabilities are left after giving them up");
+  if (::cap_compare(now.get(), none.get()) != 0)
+    return Error(Code::kSystem, "capabilities are left after giving them up");
   return {};
 }
 
@@ -83,7 +86,8 @@ Status keep_holder_capabilities() {
     cap_flag_value_t permitted = CAP_CLEAR;
     // A kernel that does not know the capability has nothing to keep.
     if (::cap_get_flag(now.get(), capability, CAP_PERMITTED, &permitted) < 0 || permitted != CAP_SET) continue;
-    for (const cap_flag_t set : {CAP_PERMITTED, CAP_EFFECTIVE}) ::cap_set_flag(kept.get(), set, 1, &capability, CAP_SET);
+    for (const cap_flag_t set : {CAP_PERMITTED, CAP_EFFECTIVE})
+      ::cap_set_flag(kept.get(), set, 1, &capability, CAP_SET);
   }
   drop_bounding(kept_by_holder);
   ::cap_reset_ambient();

@@ -59,8 +59,8 @@ bool place_channel(int channel) {
 }
 
 bool relay_may_see(std::string_view entry) {
-  constexpr std::array<std::string_view, 6> kPrefixes = {"NETFERRY_", "LANG=",    "LANGUAGE=",
-                                                         "LC_",       "TZ=", "JOURNAL_STREAM="};
+  constexpr std::array<std::string_view, 6> kPrefixes = {
+      "NETFERRY_", "LANG=", "LANGUAGE=", "LC_", "TZ=", "JOURNAL_STREAM="};
   return std::any_of(kPrefixes.begin(), kPrefixes.end(), [&](auto prefix) { return entry.starts_with(prefix); });
 }
 

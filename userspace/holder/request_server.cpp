@@ -15,7 +15,7 @@ namespace nfr::holder {
 namespace {
 
 constexpr int kRequestsPerRound = 64;
-constexpr std::size_t kReadBytes = sizeof(Request) + 1;  // one more, so that a longer packet shows
+constexpr std::size_t kReadBytes = sizeof(Request) + 1;  // one more: a longer packet is seen to be too long
 
 }  // namespace
 

@@ -176,9 +176,17 @@ TEST(Notify, SendsOneDatagramOrNothing) {
 }
 
 TEST(RelayEnvironment, KeepsOnlyWhatIsListed) {
-  const char* const environment[] = {"LD_PRELOAD=/tmp/x.so", "NOTIFY_SOCKET=/run/n", "NETFERRY_LOG=debug", "PATH=/tmp",
-                                     "LC_ALL=C.UTF-8",       "TZ=UTC",               "LISTEN_FDS=3",       "LANG=C",
-                                     "OPENSSL_CONF=/tmp/o",  "TZDIR=/tmp",           nullptr};
+  const char* const environment[] = {"LD_PRELOAD=/tmp/x.so",
+                                     "NOTIFY_SOCKET=/run/n",
+                                     "NETFERRY_LOG=debug",
+                                     "PATH=/tmp",
+                                     "LC_ALL=C.UTF-8",
+                                     "TZ=UTC",
+                                     "LISTEN_FDS=3",
+                                     "LANG=C",
+                                     "OPENSSL_CONF=/tmp/o",
+                                     "TZDIR=/tmp",
+                                     nullptr};
   EXPECT_THAT(relay_environment(environment), ElementsAre("PATH=/usr/sbin:/usr/bin:/sbin:/bin", "NETFERRY_LOG=debug",
                                                           "LC_ALL=C.UTF-8", "TZ=UTC", "LANG=C"));
 }

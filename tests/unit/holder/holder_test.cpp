@@ -252,12 +252,25 @@ TEST_F(HolderTest, HolderKeepsOnlyItsCapabilities) {
     return at == std::string::npos ? ~0ULL : std::strtoull(status.c_str() + at + std::strlen(name), nullptr, 16);
   };
   // KILL 5, SETGID 6, SETUID 7, SETPCAP 8, NET_BIND_SERVICE 10, NET_ADMIN 12, NET_RAW 13, PERFMON 38, BPF 39.
-  constexpr unsigned long long kAllowed = 1ULL << 5 | 1ULL << 6 | 1ULL << 7 | 1ULL << 8 | 1ULL << 10 | 1ULL << 12 |
-                                          1ULL << 13 | 1ULL << 38 | 1ULL << 39;
+  constexpr unsigned long long kAllowed =
+      1ULL << 5 | 1ULL << 6 | 1ULL << 7 | 1ULL << 8 | 1ULL << 10 | 1ULL << 12 | 1ULL << 13 | 1ULL << 38 | 1ULL << 39;
   EXPECT_EQ(field("CapPrm:\t") & ~kAllowed, 0U);
   EXPECT_EQ(field("CapEff:\t") & ~kAllowed, 0U);
   EXPECT_EQ(field("CapBnd:\t") & ~kAllowed, 0U);
   EXPECT_NE(field("CapEff:\t") & 1ULL << 10, 0U);
+}
+
+TEST_F(HolderTest, PortTakenIsNamedAsFarAsTheHolderMayLook) {
+  const auto endpoint = free_endpoint();
+  start({"await=go,open=" + endpoint.text() + "=1,stay"});
+  ASSERT_TRUE(wait_for_life(1));
+  const Fd taken = test::bound_socket(endpoint);  // not before: the forked holder would have it too
+  ASSERT_EQ(::listen(taken.get(), 1), 0);
+  touch("go");
+  ASSERT_TRUE(wait_for_note("stay"));
+  // Root's descriptors are hidden from a holder without CAP_SYS_PTRACE; one's own are not.
+  EXPECT_THAT(notes(), ::testing::AnyOf(HasSubstr("owner=a program of user root (see ss -ltnp)\n"),
+                                        HasSubstr("owner=unit_holder (pid " + std::to_string(::getpid()) + ")\n")));
 }
 
 TEST_F(HolderTest, SecondHolderOfTheInstanceIsRefused) {

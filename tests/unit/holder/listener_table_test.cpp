@@ -177,16 +177,17 @@ TEST(ListenerTable, PortTakenByAnotherProgramIsNamed) {
   for (const net::Endpoint& wanted : {squatter.endpoint, net::Endpoint{net::IpAddress(), squatter.endpoint.port}}) {
     const auto refused = table.open(wanted, ListenerKind::kPublic, 1);
     ASSERT_TRUE(refused.failure);
-    EXPECT_EQ(describe(wanted, *refused.failure).message(),
-              "port " + std::to_string(wanted.port.value) + " is in use by unit_holder (pid " +
-                  std::to_string(squatter.pid) + ")");
+    EXPECT_EQ(describe(wanted, *refused.failure).message(), "port " + std::to_string(wanted.port.value) +
+                                                                " is in use by unit_holder (pid " +
+                                                                std::to_string(squatter.pid) + ")");
   }
 }
 
 TEST(PortOwner, FallsBackToTheUserAndToNothing) {
   const test::Scratch scratch;
   std::filesystem::create_directories(scratch / "net");
-  const char* header = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+  const char* header =
+      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
   std::ofstream(scratch / "net/tcp") << header
                                      << "   0: 0100007F:1F90 0200007F:C350 01 00000000:00000000 00:00000000 00000000 "
                                         "    0        0 11 1 0\n"
@@ -197,8 +198,9 @@ TEST(PortOwner, FallsBackToTheUserAndToNothing) {
       << header
       << "   0: B80D0120000000000000000001000000:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 "
          "00:00000000 00000000     7        0 13 1 0\n";
-  EXPECT_EQ(port_owner(*net::Endpoint::parse("127.0.0.1:8080"), scratch.path()), "a program of user 54321");
-  EXPECT_EQ(port_owner(*net::Endpoint::parse("[::]:8080"), scratch.path()), "a program of user 54321");
+  EXPECT_EQ(port_owner(*net::Endpoint::parse("127.0.0.1:8080"), scratch.path()),
+            "a program of user 54321 (see ss -ltnp)");
+  EXPECT_EQ(port_owner(*net::Endpoint::parse("[::]:8080"), scratch.path()), "a program of user 54321 (see ss -ltnp)");
   EXPECT_EQ(port_owner(*net::Endpoint::parse("127.0.0.2:8080"), scratch.path()), "");
   EXPECT_EQ(port_owner(*net::Endpoint::parse("[2001:db8::2]:8081"), scratch.path()), "");
   EXPECT_THAT(port_owner(*net::Endpoint::parse("[2001:db8::1]:8081"), scratch.path()), HasSubstr("a program of user "));

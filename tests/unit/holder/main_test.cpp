@@ -7,7 +7,8 @@
 #include "relay_child.hpp"
 
 int main(int argc, char** argv) {
-  if (argc > 2 && std::string_view(argv[1]) == "--relay-process") return nfr::holder::test::relay_child_main(argc, argv);
+  if (argc > 2 && std::string_view(argv[1]) == "--relay-process")
+    return nfr::holder::test::relay_child_main(argc, argv);
   ::testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }

@@ -22,9 +22,7 @@ struct Child {
   std::string directory;
   std::vector<Fd> listeners;
 
-  void note(const std::string& line) const {
-    std::ofstream(directory + "/notes", std::ios::app) << line << std::endl;
-  }
+  void note(const std::string& line) const { std::ofstream(directory + "/notes", std::ios::app) << line << std::endl; }
 
   ReceivedPacket reply(Reply& into) const {
     pollfd entry{.fd = kRelayChannelFd, .events = POLLIN, .revents = 0};
@@ -37,7 +35,8 @@ struct Child {
     Reply answer{};
     ::send(kRelayChannelFd, &request, sizeof request, 0);
     auto received = reply(answer);
-    note(name + " status=" + std::to_string(answer.status) + " fds=" + std::to_string(received.fds.size()));
+    note(name + " status=" + std::to_string(answer.status) + " fds=" + std::to_string(received.fds.size()) +
+         " owner=" + answer.owner.data());
     for (Fd& fd : received.fds) listeners.push_back(std::move(fd));
   }
 

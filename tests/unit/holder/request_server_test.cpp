@@ -82,9 +82,9 @@ TEST_F(RequestServerTest, PortTakenComesWithItsOwner) {
   const auto refused = ask(make_open(1, endpoint, ListenerKind::kPublic, 1));
   ASSERT_TRUE(refused);
   EXPECT_TRUE(refused->fds.empty());
-  EXPECT_EQ(describe(endpoint, failure_of(refused->reply)).message(),
-            "port " + std::to_string(endpoint.port.value) + " is in use by unit_holder (pid " +
-                std::to_string(::getpid()) + ")");
+  EXPECT_EQ(describe(endpoint, failure_of(refused->reply)).message(), "port " + std::to_string(endpoint.port.value) +
+                                                                          " is in use by unit_holder (pid " +
+                                                                          std::to_string(::getpid()) + ")");
 }
 
 TEST_F(RequestServerTest, LivesThroughEverySizeAndRandomBytes) {
