@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What nfctl asks, answered: JSON in, control::Relay, JSON out (docs/admin-api.md). Control thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "admin/server.hpp"
+#include "control/relay.hpp"
+
+namespace nfr::relayd {
+
+/// Facts about this process that `nfctl status` shows and control does not know.
+struct RelayFacts {
+  std::string address;               ///< the first public address, for "ADDRESS:PORT"
+  bool single = false;
+  std::vector<std::string> missing;  ///< what this instance cannot do, and what to do about it
+  std::string back_end;              ///< "io_uring (2 rings)"
+  unsigned workers = 1;
+  std::size_t flow_count_max = 0;
+};
+
+class Commands final : public admin::Handler {
+ public:
+  Commands(control::Relay& relay, core::RelayKeys& keys, Clock& clock, RelayFacts facts);
+  void handle(const std::string& cmd, const nlohmann::json& args, const admin::PeerCredentials& peer, admin::Reply reply) override;
+
+ private:
+  using Json = nlohmann::json;
+  using Answer = Result<Json> (Commands::*)(const Json& args);
+
+  Result<Json> agent_add(const Json& args);
+  Result<Json> agent_list(const Json& args);
+  Result<Json> agent_revoke(const Json& args);
+  Result<Json> agent_rejoin(const Json& args);
+  Result<Json> agent_remove(const Json& args);
+  Result<Json> unmap(const Json& args);
+  Result<Json> maps(const Json& args);
+  Result<Json> flows(const Json& args);
+  Result<Json> status(const Json& args);
+  Result<Json> key_rotate(const Json& args);
+  Result<Json> key_show(const Json& args);
+  Result<Json> version(const Json& args);
+  void map(const Json& args, const admin::Reply& reply);
+
+  Json agent_json(const core::AgentRecord& agent) const;
+  Json mapping_json(const control::MappingBook::Entry& entry) const;
+  Json flow_json(const control::FlowBook::Flow& flow) const;
+  Json map_json(const control::Relay::MapResult& result) const;
+  std::string public_address(const net::Endpoint& endpoint) const;
+
+  control::Relay& relay_;
+  core::RelayKeys& keys_;
+  Clock& clock_;
+  RelayFacts facts_;
+  Instant started_;
+  std::map<std::string, Answer> answers_;
+};
+
+}  // namespace nfr::relayd

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The data plane as control sees it: data threads behind core::DataPlane and core::Ports. Commands go to the thread
+// that owns the visitor or flow; what threads report is posted to the control loop. All but the DataEvents half is
+// called on the control thread.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "control/relay.hpp"
+#include "datapath/data_thread.hpp"
+#include "holder/listener_source.hpp"
+#include "relayd/tunnel.hpp"
+
+namespace nfr::relayd {
+
+class Plane final : public core::DataPlane, public core::Ports, private datapath::DataEvents {
+ public:
+  Plane(io::Loop& control, holder::ListenerSource& listeners, Tunnel& tunnel) : control_(control), listeners_(listeners), tunnel_(tunnel) {}
+
+  Status start_threads(unsigned count, datapath::DataOptions options, const core::Crypto& crypto);
+  void set_relay(control::Relay* relay) { relay_ = relay; }
+  void stop();  ///< all flows end by RST; threads joined
+
+  // core::DataPlane
+  void refuse(core::VisitorRef visitor) override { threads_.at(visitor.thread)->refuse(visitor); }
+  void start(core::VisitorRef visitor, core::ChannelRef channel, core::FlowSpec spec) override;
+  void reject(core::ChannelRef) override {}  // whoever does not take the channel resets it
+  void cut(core::FlowId flow) override;
+
+  // core::Ports
+  void open(core::MappingId mapping, const net::Endpoint& endpoint, std::function<void(Status)> done) override;
+  void close(core::MappingId mapping) override;
+
+ private:
+  void visitor_arrived(core::VisitorRef visitor, core::MappingId mapping, const net::Endpoint& from,
+                       const net::Endpoint& local) override;
+  void visitor_gone(core::VisitorRef visitor) override;
+  void flow_ready(core::FlowId flow, Micros dial) override;
+  void flow_refused(core::FlowId flow, proto::RefuseReason reason) override;
+  void flow_ended(core::FlowId flow, core::FlowEnd end) override;
+  void adopt(core::MappingId mapping, const net::Endpoint& endpoint, std::vector<Fd> sockets);
+
+  io::Loop& control_;
+  holder::ListenerSource& listeners_;
+  Tunnel& tunnel_;
+  control::Relay* relay_ = nullptr;
+  std::vector<std::unique_ptr<datapath::DataThread>> threads_;
+  std::unordered_map<core::FlowId, std::uint32_t> thread_of_;
+  std::unordered_map<core::MappingId, net::Endpoint> endpoints_;  ///< wanted open
+};
+
+}  // namespace nfr::relayd

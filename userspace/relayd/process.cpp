@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "relayd/process.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "admin/server.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "holder/relay_process.hpp"
+#include "proto/preface.hpp"
+#include "relayd/commands.hpp"
+#include "relayd/plane.hpp"
+#include "relayd/tunnel.hpp"
+#include "store/sqlite_store.hpp"
+
+namespace nfr::relayd {
+namespace {
+
+constexpr Millis kTick{100};
+
+class Process {
+ public:
+  explicit Process(const Options& options) : options_(options) {}
+  Status start(const MakeListeners& make_listeners);
+  void run() { loop_->run(); }
+
+ private:
+  Status open_state();
+  Status open_data_plane();
+  Status make_relay();
+  void open_tunnel();
+  void open_admin();
+  void serve_if_complete();
+  void tick();
+  void watch_signals();
+  void stop();
+  void fail(const Error& error);
+  RelayFacts facts() const;
+  std::optional<core::Key> psk_of(std::string_view identity) const;
+
+  const Options& options_;
+  SystemClock clock_;
+  SystemRandom random_;
+  tls::OpenSslCrypto crypto_;
+  std::vector<std::string> hosts_;
+  unsigned workers_ = 1;
+  std::size_t to_open_ = 0;
+  bool stopping_ = false;
+  // In this order they are made, in the reverse order they go.
+  std::unique_ptr<io::Loop> loop_;
+  std::unique_ptr<holder::ListenerSource> listeners_;
+  std::unique_ptr<core::StateStore> store_;
+  std::unique_ptr<Keys> keys_;
+  std::unique_ptr<Tunnel> tunnel_;
+  std::unique_ptr<Plane> plane_;
+  std::unique_ptr<control::Relay> relay_;
+  std::unique_ptr<Commands> commands_;
+  std::unique_ptr<admin::Server> admin_;
+  std::unique_ptr<io::Timer> ticker_;
+  Fd signals_;
+  io::CallbackOperation signal_;
+};
+
+// Only an OPEN number that is outstanding has a PSK. Called inside a handshake, on this thread.
+std::optional<core::Key> Process::psk_of(std::string_view identity) const {
+  const auto channel = proto::parse_psk_identity(identity);
+  if (!channel) return std::nullopt;
+  const auto keys = relay_->flows().keys_for(channel->session, channel->number);
+  if (!keys) return std::nullopt;
+  return tls::channel_psk(crypto_, *keys, channel->number);
+}
+
+Status Process::open_state() {
+  auto hosts = public_hosts(options_);
+  if (!hosts) return hosts.error();
+  hosts_ = std::move(*hosts);
+  auto store = store::SqliteStore::open(options_.directories.state + "/relay.db");
+  if (!store) return store.error();
+  store_ = std::move(*store);
+  auto keys = Keys::open(options_.directories.state, [this](std::string_view identity) { return psk_of(identity); });
+  if (!keys) return keys.error();
+  keys_ = std::move(*keys);
+  return {};
+}
+
+Status Process::open_data_plane() {
+  tunnel_ = std::make_unique<Tunnel>(*loop_, *keys_,
+                                     TunnelOptions{.handshake_timeout = options_.config.handshake_timeout,
+                                                   .handshake_count_max = options_.config.limits.handshake_count_max});
+  plane_ = std::make_unique<Plane>(*loop_, *listeners_, *tunnel_);
+  workers_ = options_.config.worker_count(std::thread::hardware_concurrency());
+  datapath::DataOptions data;
+  // Control decides about waiting visitors; the data plane's own limit only stands behind it.
+  data.waiting_timeout = options_.config.open_timeout + options_.config.agent_grace + Millis{2000};
+  return plane_->start_threads(workers_, data, crypto_);
+}
+
+Status Process::make_relay() {
+  control::RelaySettings settings;
+  settings.session = {options_.config.heartbeat, options_.config.handshake_timeout};
+  settings.flow = {options_.config.open_timeout, options_.config.agent_grace, options_.config.limits.flow_count_max};
+  const net::Port port = options_.config.listen.front().port;
+  for (const std::string& host : hosts_) {
+    settings.join_addresses.push_back(fmt::format("{}:{}", host.find(':') != std::string::npos ? "[" + host + "]" : host, port.value));
+  }
+  relay_ = std::make_unique<control::Relay>(
+      control::Relay::Seams{clock_, random_, crypto_, *store_, *keys_, *plane_, *plane_}, settings);
+  tunnel_->set_relay(relay_.get());
+  plane_->set_relay(relay_.get());
+  commands_ = std::make_unique<Commands>(*relay_, *keys_, clock_, facts());
+  return relay_->start();
+}
+
+RelayFacts Process::facts() const {
+  RelayFacts facts;
+  facts.address = hosts_.front();
+  facts.single = options_.single;
+  facts.workers = workers_;
+  facts.back_end = fmt::format("io_uring ({} data thread{})", workers_, workers_ == 1 ? "" : "s");
+  facts.flow_count_max = options_.config.limits.flow_count_max;
+  if (options_.single && ::geteuid() != 0) {
+    facts.missing.push_back("not root: public ports above 1023 only, and a restart closes them; run nfrelayd as root");
+  } else if (options_.single) {
+    facts.missing.push_back("--single: no holder process, so a crash closes the public ports; start nfrelayd without --single");
+  }
+  return facts;
+}
+
+Status Process::start(const MakeListeners& make_listeners) {
+  auto loop = io::Loop::create(io::LoopOptions{});
+  if (!loop) return loop.error().context("io_uring");
+  loop_ = std::move(*loop);
+  listeners_ = make_listeners(*loop_, [] {
+    // Nobody holds the listeners any more: a successor is being started. Flows end by RST (SO_LINGER 0).
+    std::fputs("the holder is gone; the relay process ends\n", stderr);
+    ::_exit(1);
+  });
+  Status ready = open_state();
+  if (ready) ready = open_data_plane();
+  if (ready) ready = make_relay();
+  if (!ready) return ready;
+  watch_signals();
+  ticker_ = std::make_unique<io::Timer>(*loop_, [this] { tick(); });
+  ticker_->arm(kTick);
+  to_open_ = options_.config.listen.size() + 1;
+  open_tunnel();
+  open_admin();
+  return {};
+}
+
+void Process::tick() {
+  relay_->tick();
+  ticker_->arm(kTick);
+}
+
+void Process::open_tunnel() {
+  for (const net::Endpoint& endpoint : options_.config.listen) {
+    listeners_->open(endpoint, holder::ListenerKind::kTunnel, 1, [this](Result<std::vector<Fd>> opened) {
+      if (!opened) return fail(opened.error().context("tunnel port"));
+      for (Fd& socket : *opened) tunnel_->add_listener(std::move(socket));
+      serve_if_complete();
+    });
+  }
+}
+
+void Process::open_admin() {
+  listeners_->open_admin([this](Result<std::vector<Fd>> opened) {
+    if (!opened) return fail(opened.error().context("control socket"));
+    admin_ = std::make_unique<admin::Server>(*loop_, std::move(opened->front()), *commands_);
+    admin_->start();
+    serve_if_complete();
+  });
+}
+
+void Process::serve_if_complete() {
+  if (--to_open_ > 0) return;
+  listeners_->retain_done();
+  listeners_->ready();
+  std::string tunnels;
+  for (const net::Endpoint& endpoint : options_.config.listen) tunnels += " " + core::public_text(endpoint);
+  spdlog::info("relay {}: tunnel port{}, {} mapping(s), control socket in {}", hosts_.front(), tunnels,
+               relay_->mappings().all().size(), options_.directories.run);
+  for (const std::string& text : facts().missing) spdlog::warn("{}", text);
+  std::fputs("ready\n", stderr);
+}
+
+void Process::fail(const Error& error) {
+  // The log is the operator's; stop quietly so that the holder does not start the same failure again.
+  spdlog::error("{}", error.message());
+  ::_exit(holder::kExitConfiguration);
+}
+
+void Process::watch_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  signal_.handler = [this](io::Completion completion) {
+    if (completion.result > 0) stop();
+  };
+  loop_->poll(signal_, signals_.get(), POLLIN);
+}
+
+void Process::stop() {
+  if (std::exchange(stopping_, true)) return;
+  spdlog::info("stopping: agents are told, running flows are reset");
+  relay_->stop();
+  plane_->stop();
+  const auto close_tunnel = [this] { tunnel_->stop([this] { loop_->stop(); }); };
+  if (!admin_) return close_tunnel();
+  admin_->close([this, close_tunnel] {
+    admin_.reset();
+    close_tunnel();
+  });
+}
+
+void block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+}
+
+// Two descriptors a flow: the soft limit of 1024 would be felt at 500 flows.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+int run_relay(const Options& options, const MakeListeners& make_listeners) {
+  block_signals();  // before any thread is made
+  raise_descriptor_limit();
+  Process process(options);
+  const Status started = process.start(make_listeners);
+  if (!started) {
+    spdlog::error("{}", started.error().message());
+    std::fflush(nullptr);
+    ::_exit(holder::kExitConfiguration);  // parts that were started are not worth an orderly end
+  }
+  process.run();
+  return 0;
+}
+
+}  // namespace nfr::relayd

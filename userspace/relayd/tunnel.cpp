@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "relayd/tunnel.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+
+namespace nfr::relayd {
+namespace {
+
+net::Endpoint peer_of(int socket) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
+  return net::Endpoint::from_sockaddr(storage);
+}
+
+}  // namespace
+
+Tunnel::~Tunnel() {
+  NFR_ASSERT(strangers_.empty() && links_.empty());
+}
+
+void Tunnel::add_listener(Fd listener) {
+  auto listening = std::make_unique<Listening>();
+  listening->socket = std::move(listener);
+  listening->operation.handler = [this](io::Completion completion) { on_accept(std::move(completion)); };
+  loop_.accept(listening->operation, listening->socket.get());
+  listeners_.push_back(std::move(listening));
+}
+
+void Tunnel::on_accept(io::Completion completion) {
+  if (!completion.more && stopped_) return check_stopped();
+  if (completion.result < 0) {
+    if (!completion.more) spdlog::error("the tunnel port stopped accepting: {}", Error::system("accept", -completion.result).message());
+    return;
+  }
+  Fd socket(completion.result);
+  if (stopped_) return;
+  make_room();
+  const net::Endpoint from = peer_of(socket.get());
+  auto stranger = std::make_unique<Stranger>(loop_, std::move(socket), from, options_.handshake_timeout,
+                                             static_cast<StrangerEvents&>(*this));
+  Stranger& kept = *stranger;
+  places_[&kept] = strangers_.insert(strangers_.end(), std::move(stranger));
+  kept.start();
+}
+
+// Whoever is honest is through in two round trips: the oldest stranger is the one least likely to be.
+void Tunnel::make_room() {
+  if (strangers_.size() < options_.stranger_count_max) return;
+  strangers_.front()->evict();
+  ++evicted_;
+  if (loop_.now() < next_warning_) return;
+  next_warning_ = loop_.now() + std::chrono::minutes(1);
+  spdlog::warn("{} unauthenticated connections on the tunnel port; the oldest are reset ({} so far)", strangers_.size(), evicted_);
+}
+
+Result<std::unique_ptr<tls::Engine>> Tunnel::on_hello(Stranger& stranger) {
+  if (handshakes_.size() >= options_.handshake_count_max) {
+    Stranger* oldest = handshakes_.front();
+    handshakes_.pop_front();
+    oldest->evict();
+  }
+  handshakes_.push_back(&stranger);
+  return tls::Engine::create(keys_.context());
+}
+
+void Tunnel::on_session(Stranger& stranger, std::unique_ptr<transport::TlsEndpoint> endpoint) {
+  const auto pin = endpoint->engine().peer_pin();
+  const auto keys = endpoint->engine().export_session_keys();
+  NFR_ASSERT(pin.has_value() && keys);  // the context lets no session in without a certificate
+  const core::LinkId id{++last_id_};
+  const core::PeerIdentity peer{*pin, stranger.from(), *keys};
+  forget(stranger);
+  auto link = std::make_unique<SessionLink>(loop_, std::move(endpoint), id, *relay_, [this](core::LinkId gone) {
+    links_.erase(gone);
+    check_stopped();
+  });
+  SessionLink& kept = *link;
+  links_[id] = std::move(link);
+  relay_->on_link(id, kept, peer);
+  kept.start();
+}
+
+void Tunnel::on_channel(Stranger& stranger, transport::Carrier channel, std::span<const std::byte> preface) {
+  const core::Leg leg = channel.engine ? core::Leg::kTls : core::Leg::kPlain;
+  const std::vector<std::byte> bytes(preface.begin(), preface.end());  // outlive the stranger
+  forget(stranger);
+  deciding_ = core::ChannelRef{++last_id_};
+  carrier_ = std::move(channel);
+  relay_->flows().on_channel(deciding_, bytes, leg);
+  carrier_ = {};  // refused: SO_LINGER {1,0} makes it an RST
+  deciding_ = {};
+}
+
+transport::Carrier Tunnel::take(core::ChannelRef channel) {
+  NFR_ASSERT(channel == deciding_);
+  return std::move(carrier_);
+}
+
+void Tunnel::forget(Stranger& stranger) {
+  std::erase(handshakes_, &stranger);
+  const auto place = places_.find(&stranger);
+  // Destroyed from the loop, not from inside its own event.
+  std::shared_ptr<Stranger> last(std::move(*place->second));
+  strangers_.erase(place->second);
+  places_.erase(place);
+  loop_.post([last] {});
+  check_stopped();
+}
+
+void Tunnel::stop(std::function<void()> done) {
+  stopped_ = std::move(done);
+  for (auto& listening : listeners_) loop_.cancel(listening->operation);
+  std::vector<Stranger*> all;
+  for (auto& stranger : strangers_) all.push_back(stranger.get());
+  for (Stranger* stranger : all) stranger->evict();
+  for (auto& [id, link] : links_) link->close();
+  check_stopped();
+}
+
+void Tunnel::check_stopped() {
+  if (!stopped_ || !strangers_.empty() || !links_.empty()) return;
+  for (const auto& listening : listeners_) {
+    if (listening->operation.in_flight()) return;
+  }
+  loop_.post(std::exchange(stopped_, nullptr));
+}
+
+}  // namespace nfr::relayd

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The tunnel port: accepts, tells sessions from channels (Stranger does), bounds what strangers cost, and hands
+// sessions and channels to control::Relay. Control thread.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "control/relay.hpp"
+#include "relayd/keys.hpp"
+#include "relayd/session_link.hpp"
+#include "relayd/stranger.hpp"
+
+namespace nfr::relayd {
+
+struct TunnelOptions {
+  Millis handshake_timeout{5000};        ///< from accept to an authenticated session or a verified preface
+  std::size_t handshake_count_max = 256;  ///< strangers with TLS state; one more evicts the oldest of them
+  std::size_t stranger_count_max = 6000;  ///< strangers in all (a descriptor each); one more evicts the oldest
+};
+
+class Tunnel final : private StrangerEvents {
+ public:
+  Tunnel(io::Loop& loop, Keys& keys, const TunnelOptions& options) : loop_(loop), keys_(keys), options_(options) {}
+  ~Tunnel() override;
+
+  /// Must be called before any listener is added.
+  void set_relay(control::Relay* relay) { relay_ = relay; }
+  void add_listener(Fd listener);
+  /// The channel control is deciding about; called from inside its on_channel.
+  transport::Carrier take(core::ChannelRef channel);
+  /// Closes listeners, strangers and sessions; `done` once nothing is left.
+  void stop(std::function<void()> done);
+
+  std::size_t stranger_count() const { return strangers_.size(); }
+
+ private:
+  struct Listening {
+    Fd socket;
+    io::CallbackOperation operation;
+  };
+  using Strangers = std::list<std::unique_ptr<Stranger>>;
+
+  void on_accept(io::Completion completion);
+  void make_room();
+  void forget(Stranger& stranger);
+  void check_stopped();
+
+  Result<std::unique_ptr<tls::Engine>> on_hello(Stranger& stranger) override;
+  void on_session(Stranger& stranger, std::unique_ptr<transport::TlsEndpoint> endpoint) override;
+  void on_channel(Stranger& stranger, transport::Carrier channel, std::span<const std::byte> preface) override;
+  void on_over(Stranger& stranger) override { forget(stranger); }
+
+  io::Loop& loop_;
+  Keys& keys_;
+  TunnelOptions options_;
+  control::Relay* relay_ = nullptr;
+  std::vector<std::unique_ptr<Listening>> listeners_;
+  Strangers strangers_;  ///< oldest first
+  std::unordered_map<Stranger*, Strangers::iterator> places_;
+  std::list<Stranger*> handshakes_;  ///< oldest first
+  std::unordered_map<core::LinkId, std::unique_ptr<SessionLink>> links_;
+  core::ChannelRef deciding_;
+  transport::Carrier carrier_;
+  std::uint64_t last_id_ = 0;
+  std::uint64_t evicted_ = 0;
+  Instant next_warning_{};
+  std::function<void()> stopped_;
+};
+
+}  // namespace nfr::relayd
