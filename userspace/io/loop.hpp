@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The completion-shaped event loop: one a thread, single issuer. Operations are submitted, batched, and complete
-// later from run(), never from inside the submitting call. io_uring is the back end (io/uring_loop.cpp, the only
-// file that sees liburing); an epoll twin can stand behind the same face.
+// later from run(), never from inside the submitting call. io_uring is the back end (io/uring_*, the only
+// files that see liburing); an epoll twin can stand behind the same face.
 // Everything here but post() and stop() is called on the loop's own thread.
 #pragma once
 
@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"

@@ -3,7 +3,9 @@
 // The only room that sees OpenSSL. An Engine may move between threads but is used by one at a time.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -45,7 +47,8 @@ class Identity {
   std::unique_ptr<Parts> parts_;
 };
 
-/// Finds the PSK for a channel's identity string; nothing means the handshake fails.
+/// Finds the PSK for a channel's identity string (a stranger's bytes, at most 64); nothing means the handshake fails.
+/// Called inside Engine::handshake(), on that engine's thread: it must be safe to call from every data thread.
 using PskLookup = std::function<std::optional<core::Key>(std::string_view identity)>;
 
 /// A server or client role with its settings: TLS 1.3 only, no tickets, no early data, no renegotiation.
@@ -77,6 +80,9 @@ class Engine {
   ~Engine();
 
   enum class Progress { kDone, kWantMore };
+  /// More than this unprocessed before the handshake is done is an error of the next call: feed() and handshake()
+  /// take turns. Afterwards nothing limits what feed() buffers but the caller, who reads until 0 before he feeds.
+  static constexpr std::size_t kUnprocessedBytesMax = 65536;
   void feed(std::span<const std::byte> wire);
   bool has_output() const;
   std::string take_output();
@@ -89,7 +95,8 @@ class Engine {
     std::size_t bytes = 0;
     bool eof = false;  ///< close_notify
   };
-  /// bytes == 0 and !eof: feed more.
+  /// Fills `out` as far as whole records have arrived. bytes == 0 and !eof: feed more. An error is final, and comes
+  /// only after every byte that was received intact before it.
   Result<ReadResult> read(std::span<std::byte> out);
   Status write(std::span<const std::byte> plain);  ///< any size; encrypts all of it into the output
   Status close_notify();                           ///< ends our direction; reading goes on

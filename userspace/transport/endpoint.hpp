@@ -9,6 +9,8 @@
 //  * EOF is reported only for an orderly end of the peer (FIN; TLS: close_notify), anything else is an error;
 //  * until both directions ended in order the socket carries SO_LINGER {1,0}: if the process dies, or close(reset)
 //    is called, the peer sees RST, never FIN;
+//  * what the peer sent before an RST is still delivered as long as the owner keeps reading; an owner that is not
+//    reading (back-pressure) hears of the RST within a few milliseconds, at the price of those bytes;
 //  * no event is delivered from inside a call of the owner; after on_closed none is delivered at all.
 #pragma once
 
@@ -28,6 +30,9 @@ class EndpointEvents {
   virtual void on_data(std::span<const std::byte> bytes) = 0;  ///< never empty
   virtual void on_eof() = 0;                                   ///< the peer ended its direction in order
   virtual void on_written() = 0;                               ///< all bytes of the last write() are with the kernel
+  /// The write is stuck and the endpoint took a copy: the caller's bytes are no longer needed, so that a peer that
+  /// never reads holds private memory (64 KiB at most) and not the loop's shared buffers. on_written still follows.
+  virtual void on_copied() {}
   virtual void on_finished() = 0;                              ///< our FIN is queued behind all bytes
   virtual void on_error(int os_errno) = 0;                     ///< broken; the owner calls close(kReset)
   virtual void on_closed() = 0;                                ///< descriptor closed, nothing in flight
@@ -43,10 +48,12 @@ class Endpoint {
   virtual ~Endpoint() = default;
   virtual void set_events(EndpointEvents* events) = 0;  ///< must be set before any operation
   virtual void read() = 0;                              ///< asks for the next bytes, EOF or error
+  /// The same, but never takes more than `bytes` (at least 1) from the peer: what follows stays for the next read.
+  virtual void read_at_most(std::size_t bytes) = 0;
   virtual void release_data() = 0;                      ///< the bytes of the last on_data are no longer needed
   virtual void write(std::span<const std::byte> bytes) = 0;  ///< not empty; valid until on_written or on_closed
   virtual void finish() = 0;                            ///< half-close our direction
-  /// From now on an RST of the peer is reported by on_error even while no read is outstanding.
+  /// From now on an RST of the peer is reported by on_error even while no read is outstanding. May be repeated.
   virtual void watch_reset() = 0;
   virtual void close(CloseMode mode) = 0;               ///< once; on_closed follows
 };

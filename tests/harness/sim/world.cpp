@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "harness/sim/world.hpp"
+
+#include "base/text.hpp"
+
+namespace nfr::sim {
+
+void RelayEnd::send(std::string payload) { world_.to_agent(wire_, std::move(payload)); }
+void RelayEnd::close() { world_.close_wire(wire_, true); }
+void AgentEnd::send(std::string payload) { world_.to_relay(wire_, std::move(payload)); }
+void AgentEnd::close() { world_.close_wire(wire_, false); }
+
+void Machine::boot() {
+  if (agent || (name.empty() && token.empty())) return;
+  ++boots;
+  control::AgentSettings settings;
+  settings.addresses = {"203.0.113.5:7707"};
+  settings.instance = core::InstanceId{world_.random.u64() | 1};
+  settings.software = "sim";
+  if (!token.empty()) settings.enroll = proto::Hello::Enroll{name, token};
+  agent = std::make_unique<control::Agent>(world_.clock, world_.random, *this, settings);
+  agent->start();
+}
+
+void Machine::crash() {
+  agent.reset();
+  if (wire) world_.break_wire(index_);
+}
+
+void Machine::dial_relay(const std::string&) { world_.connect(*this, index_); }
+
+void Machine::open_channel(const proto::Open& open, core::SessionId session, const core::SessionKeys& session_keys) {
+  const proto::Preface preface{session, NFR_PREFACE_OPEN, open.number};
+  const auto bytes = proto::encode_preface(world_.crypto, session_keys.to_relay, preface);
+  world_.queue.after(world_.latency(), [this, opener = name, bytes, leg = open.leg] {
+    world_.channel_arrives(world_.new_channel(opener), bytes, leg);
+    // Somebody on the path replays the preface: it must buy nothing.
+    world_.channel_arrives(world_.new_channel(""), bytes, leg);
+  });
+}
+
+void Machine::probe(std::uint64_t number, const core::Target&) {
+  world_.queue.after(Micros(400), [this, number] {
+    if (agent) agent->on_probe_result(number, std::nullopt, Micros(400));
+  });
+}
+
+World::World(std::uint64_t seed) : random(seed) {
+  tick();
+  boot_relay();
+}
+
+World::~World() {
+  for (auto& machine : machines) machine->agent.reset();
+  relay.reset();
+}
+
+void World::tick() {
+  if (relay) relay->tick();
+  for (auto& machine : machines) {
+    if (machine->agent) machine->agent->tick();
+  }
+  queue.after(Micros(100'000), [this] { tick(); });
+}
+
+void World::run_for(Micros span) { queue.run_until(clock.now() + span); }
+
+void World::expect(bool holds, const std::string& what) {
+  if (!holds) violations.push_back(what);
+}
+
+void World::boot_relay() {
+  if (relay) return;
+  ports = std::make_unique<SimPorts>(queue);
+  control::RelaySettings settings;
+  settings.join_addresses = {"203.0.113.5:7707"};
+  relay = std::make_unique<control::Relay>(
+      control::Relay::Seams{clock, random, crypto, store, keys, static_cast<core::DataPlane&>(*this), *ports}, settings);
+  expect(relay->start().ok(), "the relay starts");
+}
+
+void World::crash_relay() {
+  if (!relay) return;
+  relay.reset();
+  ports.reset();
+  ++generation_;
+  flows_.clear();
+  channels_.clear();
+  for (auto& [ref, visitor] : visitors) {
+    if (visitor.fate == Visitor::Fate::kPending) visitor.fate = Visitor::Fate::kLost;
+  }
+  auto links = std::move(links_);
+  links_.clear();
+  for (auto& [id, link] : links) {
+    link.first->open = false;
+    const auto wire = link.first;
+    queue.after(latency(), [this, wire] {
+      if (!wire->silent) tell_agent(wire, "connection reset");
+    });
+  }
+}
+
+int World::add_machine() {
+  machines.push_back(std::make_unique<Machine>(*this, static_cast<int>(machines.size())));
+  return static_cast<int>(machines.size()) - 1;
+}
+
+bool World::join(int index, const std::string& name) {
+  if (!relay) return false;
+  auto made = relay->agents().find(name) != nullptr ? relay->agent_rejoin(name) : relay->agent_add(name);
+  if (!made) return false;
+  const auto line = proto::decode_join_line(made->join_line);
+  expect(line.ok(), "a join line decodes");
+  Machine& machine = *machines[static_cast<std::size_t>(index)];
+  revoked.erase(name);
+  machine.crash();
+  machine.name = name;
+  machine.token = std::string(as_text(line->token));
+  machine.gave_up.clear();
+  random.fill(machine.key);
+  machine.boot();
+  return true;
+}
+
+void World::revoke(const std::string& agent) {
+  if (!relay || !relay->agent_revoke(agent)) return;
+  revoked.insert(agent);
+  run_for(Micros(1'000'000));
+  if (!relay) return;
+  const auto of_agent = [&](const control::FlowBook::Flow& flow) { return flow.agent_name == agent; };
+  expect(relay->flows().count_of(of_agent) == 0, "a second after a revocation no flow of the agent is left");
+}
+
+bool World::map(std::uint16_t port, const std::string& agent) {
+  if (!relay) return false;
+  const control::MappingBook::Request request{{net::IpAddress{}, net::Port{port}}, agent, *core::Target::parse("3306"), {}, Millis{0}};
+  auto answered = std::make_shared<int>(0);
+  auto mapped = std::make_shared<bool>(false);
+  relay->map(request, [answered, mapped](Result<control::Relay::MapResult> result) {
+    ++*answered;
+    *mapped = result.ok();
+  });
+  run_for(Micros(4'000'000));
+  expect(!relay || *answered == 1, "map answers exactly once");
+  return *mapped;
+}
+
+core::VisitorRef World::visit(core::MappingId mapping) {
+  const core::VisitorRef ref{0, ++last_id_};
+  Visitor visitor;
+  visitor.mapping = mapping;
+  visitor.arrived = clock.now();
+  const auto* entry = relay->mappings().find(mapping);
+  if (entry != nullptr) visitor.agent = entry->mapping.agent;
+  visitors[ref] = visitor;
+  const net::Endpoint from{net::IpAddress::v4(0xC6336407), net::Port{40000}};
+  relay->flows().on_visitor(ref, mapping, from, {net::IpAddress::v4(0xCB007105), net::Port{8888}});
+  return ref;
+}
+
+void World::connect(Machine& machine, int index) {
+  auto wire = std::make_shared<Wire>();
+  wire->id = core::LinkId{++last_id_};
+  wire->machine = index;
+  wire->peer.key = machine.key;
+  wire->peer.address = {net::IpAddress::v4(0x0A000000U + static_cast<std::uint32_t>(index)), net::Port{5000}};
+  random.fill(wire->peer.keys.to_agent);
+  random.fill(wire->peer.keys.to_relay);
+  queue.after(latency(), [this, wire, index, boots = machine.boots] {
+    Machine& dialler = *machines[static_cast<std::size_t>(index)];
+    if (!dialler.agent || dialler.boots != boots) return;
+    if (!relay) return dialler.agent->on_dial_failed("connection refused");
+    auto end = std::make_unique<RelayEnd>(*this, wire);
+    relay->on_link(wire->id, *end, wire->peer);
+    links_[wire->id] = {wire, std::move(end)};
+    dialler.wire = wire;
+    dialler.end = std::make_unique<AgentEnd>(*this, wire);
+    dialler.agent->on_connected(*dialler.end, wire->peer.keys);
+  });
+}
+
+void World::to_relay(const std::shared_ptr<Wire>& wire, std::string payload) {
+  if (!wire->open || wire->silent) return;
+  queue.after(Micros(5'000), [this, wire, payload = std::move(payload)] {
+    if (relay && !wire->silent && links_.contains(wire->id)) relay->on_link_message(wire->id, payload);
+  });
+}
+
+void World::to_agent(const std::shared_ptr<Wire>& wire, std::string payload) {
+  if (!wire->open || wire->silent) return;
+  queue.after(Micros(5'000), [this, wire, payload = std::move(payload)] {
+    Machine& machine = *machines[static_cast<std::size_t>(wire->machine)];
+    if (machine.wire == wire && machine.agent && !wire->silent) machine.agent->on_message(payload);
+  });
+}
+
+void World::tell_agent(const std::shared_ptr<Wire>& wire, const char* reason) {
+  Machine& machine = *machines[static_cast<std::size_t>(wire->machine)];
+  if (machine.wire != wire || !machine.agent || wire->agent_told) return;
+  wire->agent_told = true;
+  machine.agent->on_link_closed(reason);
+}
+
+// Either end closes; both learn of it after what was sent before. A silent wire tells only the closing end.
+void World::close_wire(const std::shared_ptr<Wire>& wire, bool by_relay) {
+  wire->open = false;
+  queue.after(Micros(5'000), [this, wire, by_relay] {
+    if (relay && (by_relay || !wire->silent) && links_.contains(wire->id)) {
+      relay->on_link_closed(wire->id, "closed");
+      links_.erase(wire->id);
+    }
+    if (!by_relay || !wire->silent) tell_agent(wire, "closed");
+  });
+}
+
+void World::break_wire(int machine) {
+  const auto wire = machines[static_cast<std::size_t>(machine)]->wire;
+  if (!wire || !wire->open) return;
+  wire->open = false;
+  queue.after(latency(), [this, wire] {
+    if (relay && !wire->silent && links_.contains(wire->id)) {
+      relay->on_link_closed(wire->id, "connection reset");
+      links_.erase(wire->id);
+    }
+    tell_agent(wire, "connection reset");
+  });
+}
+
+void World::silence_wire(int machine) {
+  if (const auto& wire = machines[static_cast<std::size_t>(machine)]->wire) wire->silent = true;
+}
+
+core::ChannelRef World::new_channel(std::string opener) {
+  const core::ChannelRef channel{++last_id_};
+  channels_[channel] = std::move(opener);
+  return channel;
+}
+
+void World::channel_arrives(core::ChannelRef channel, proto::PrefaceBytes preface, core::Leg leg) {
+  if (relay) relay->flows().on_channel(channel, preface, leg);
+}
+
+void World::refuse(core::VisitorRef ref) {
+  Visitor& visitor = visitors.at(ref);
+  expect(visitor.fate == Visitor::Fate::kPending, "a visitor is refused once, and only before it was started");
+  visitor.fate = Visitor::Fate::kRefused;
+}
+
+void World::start(core::VisitorRef ref, core::ChannelRef channel, core::FlowSpec spec) {
+  Visitor& visitor = visitors.at(ref);
+  expect(visitor.fate == Visitor::Fate::kPending, "a visitor is started once");
+  visitor.fate = Visitor::Fate::kStarted;
+  ++started;
+  const std::string opener = channels_[channel];
+  expect(!opener.empty(), "a replayed preface starts nothing");
+  const core::AgentRecord* agent = relay->agents().find(visitor.agent);
+  expect(agent != nullptr && opener == agent->name, "a visitor reaches only the agent of its mapping");
+  expect(!revoked.contains(opener), "no flow starts for a revoked agent");
+  flows_.insert(spec.id);
+  const unsigned generation = generation_;
+  queue.after(latency(), [this, id = spec.id, generation] {
+    if (generation != generation_ || !relay || !flows_.contains(id)) return;
+    relay->flows().on_ready(id);
+  });
+  queue.after(Micros(50'000 + random.below(5'000'000)),
+              [this, id = spec.id, generation] { end_flow(id, core::FlowEnd::kFinished, generation); });
+}
+
+void World::cut(core::FlowId flow) {
+  const unsigned generation = generation_;
+  queue.after(Micros(100), [this, flow, generation] { end_flow(flow, core::FlowEnd::kCut, generation); });
+}
+
+void World::end_flow(core::FlowId flow, core::FlowEnd end, unsigned generation) {
+  if (generation != generation_ || !relay || flows_.erase(flow) == 0) return;
+  relay->flows().on_ended(flow, end);
+}
+
+}  // namespace nfr::sim

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A relay, some agents and their visitors in one simulated world: links with latency that break or go silent,
+// restarts of both sides, a store that fails. Drives the real control::Relay and control::Agent; every rule that
+// must always hold is checked where it could break and collected in `violations`.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/agent.hpp"
+#include "control/relay.hpp"
+#include "harness/sim/basics.hpp"
+
+namespace nfr::sim {
+
+class World;
+
+/// One TCP+TLS connection between an agent and the relay.
+struct Wire {
+  core::LinkId id;
+  int machine = -1;
+  bool silent = false;  ///< packets vanish, nobody is told
+  bool open = true;       ///< neither end has closed it
+  bool agent_told = false;
+  core::PeerIdentity peer;
+};
+
+/// The relay's end of a wire.
+class RelayEnd final : public core::AgentLink {
+ public:
+  RelayEnd(World& world, std::shared_ptr<Wire> wire) : world_(world), wire_(std::move(wire)) {}
+  void send(std::string payload) override;
+  void close() override;
+
+ private:
+  World& world_;
+  std::shared_ptr<Wire> wire_;
+};
+
+/// The agent's end of a wire.
+class AgentEnd final : public core::AgentLink {
+ public:
+  AgentEnd(World& world, std::shared_ptr<Wire> wire) : world_(world), wire_(std::move(wire)) {}
+  void send(std::string payload) override;
+  void close() override;
+
+ private:
+  World& world_;
+  std::shared_ptr<Wire> wire_;
+};
+
+/// A machine that runs an agent: its key and state survive restarts of the agent.
+class Machine final : public control::AgentWorld {
+ public:
+  Machine(World& world, int index) : world_(world), index_(index) {}
+  void boot();   ///< starts the agent, if it has joined or has a join line
+  void crash();  ///< kill -9: links break, nothing is said
+
+  // control::AgentWorld
+  void dial_relay(const std::string& address) override;
+  void open_channel(const proto::Open& open, core::SessionId session, const core::SessionKeys& keys) override;
+  void probe(std::uint64_t number, const core::Target& target) override;
+  bool allowed(const core::Target& target) const override { return target.endpoint.address.is_loopback(); }
+  Status save_pins(const std::array<core::Pin, 2>&) override { return {}; }
+  void enrolled() override { token.clear(); }
+  void connected(const std::string&, const proto::Welcome&, Micros) override { ++logins; }
+  void disconnected(const std::string&, Millis) override {}
+  void notice(const std::string& text) override { last_notice = text; }
+  void give_up(const std::string& reason) override { gave_up = reason; }
+
+  core::Pin key{};
+  std::string name;
+  std::string token;  ///< of a join line not used yet
+  std::string gave_up;
+  std::string last_notice;
+  unsigned logins = 0;
+  std::unique_ptr<control::Agent> agent;
+  std::shared_ptr<Wire> wire;
+  std::unique_ptr<AgentEnd> end;
+  unsigned boots = 0;
+
+ private:
+  World& world_;
+  int index_;
+};
+
+/// What became of a visitor.
+struct Visitor {
+  core::MappingId mapping;
+  core::AgentId agent;
+  Instant arrived;
+  enum class Fate { kPending, kRefused, kStarted, kLost } fate = Fate::kPending;
+};
+
+class World final : private core::DataPlane {
+ public:
+  explicit World(std::uint64_t seed);
+  ~World() override;
+
+  void run_for(Micros span);
+  void boot_relay();
+  void crash_relay();
+  int add_machine();  ///< returns its index
+  /// Gives machine `index` a join line for agent `name` (made if new) and a new key, then boots it.
+  bool join(int index, const std::string& name);
+  void revoke(const std::string& agent);
+  bool map(std::uint16_t port, const std::string& agent);
+  core::VisitorRef visit(core::MappingId mapping);
+  void break_wire(int machine);
+  void silence_wire(int machine);
+  void expect(bool holds, const std::string& what);
+
+  SimClock clock;
+  SimRandom random;
+  SimQueue queue{clock};
+  SimCrypto crypto;
+  SimStore store;
+  SimKeys keys{random};
+  std::unique_ptr<SimPorts> ports;
+  std::unique_ptr<control::Relay> relay;
+  std::vector<std::unique_ptr<Machine>> machines;
+  std::map<core::VisitorRef, Visitor> visitors;
+  std::set<std::string> revoked;  ///< by the operator's word, not by the policy's
+  std::vector<std::string> violations;
+  unsigned started = 0;
+
+  // Used by wires and machines.
+  void connect(Machine& machine, int index);
+  void to_relay(const std::shared_ptr<Wire>& wire, std::string payload);
+  void to_agent(const std::shared_ptr<Wire>& wire, std::string payload);
+  void close_wire(const std::shared_ptr<Wire>& wire, bool by_relay);
+  void channel_arrives(core::ChannelRef channel, proto::PrefaceBytes preface, core::Leg leg);
+  core::ChannelRef new_channel(std::string opener);
+  Micros latency() { return Micros(100 + random.below(20'000)); }
+
+ private:
+  // core::DataPlane
+  void refuse(core::VisitorRef visitor) override;
+  void start(core::VisitorRef visitor, core::ChannelRef channel, core::FlowSpec spec) override;
+  void reject(core::ChannelRef channel) override { channels_.erase(channel); }
+  void cut(core::FlowId flow) override;
+
+  void tell_agent(const std::shared_ptr<Wire>& wire, const char* reason);
+  void tick();
+  void end_flow(core::FlowId flow, core::FlowEnd end, unsigned generation);
+
+  std::map<core::LinkId, std::pair<std::shared_ptr<Wire>, std::unique_ptr<RelayEnd>>> links_;
+  std::map<core::ChannelRef, std::string> channels_;  ///< who opened it; empty: a replay
+  std::set<core::FlowId> flows_;                      ///< running
+  std::uint64_t last_id_ = 0;
+  unsigned generation_ = 0;  ///< of the relay process
+};
+
+}  // namespace nfr::sim

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "control/flow_book.hpp"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "base/text.hpp"
+
+namespace nfr::control {
+namespace {
+
+constexpr std::size_t kRecentMax = 1000;
+
+}  // namespace
+
+FlowBook::FlowBook(MappingBook& mappings, AgentBook& agents, SessionBook& sessions, core::DataPlane& plane,
+                   core::Crypto& crypto, Clock& clock, FlowSettings settings)
+    : mappings_(mappings),
+      agents_(agents),
+      sessions_(sessions),
+      plane_(plane),
+      crypto_(crypto),
+      clock_(clock),
+      settings_(settings),
+      born_(clock.now()) {}
+
+void FlowBook::on_visitor(core::VisitorRef ref, core::MappingId mapping_id, const net::Endpoint& visitor,
+                          const net::Endpoint& local) {
+  const MappingBook::Entry* entry = mappings_.find(mapping_id);
+  if (entry == nullptr) return plane_.refuse(ref);  // unmapped while it was in the backlog
+  const core::Mapping& mapping = entry->mapping;
+  const core::AgentRecord* agent = agents_.find(mapping.agent);
+  NFR_ASSERT(agent != nullptr);
+  Flow flow;
+  flow.id = core::FlowId{++last_id_};
+  flow.visitor = ref;
+  flow.visitor_address = visitor;
+  flow.public_endpoint = local;
+  flow.mapping = mapping.id;
+  flow.mapping_text = core::public_text(mapping.public_endpoint);
+  flow.agent = agent->id;
+  flow.agent_name = agent->name;
+  flow.started = clock_.now();
+  flow.counters = std::make_shared<core::FlowCounters>();
+  const core::FlowId id = flow.id;
+  by_visitor_[ref] = id;
+  Flow& kept = flows_.emplace(id, std::move(flow)).first->second;
+  if (flows_.size() > settings_.flow_count_max) return refuse(id, fmt::format("{} flows are running (flow_count_max)", flows_.size() - 1));
+  if (agent->revoked) return refuse(id, fmt::format("agent {} is revoked", agent->name));
+  if (sessions_.active(agent->id) != nullptr) return ask(kept, mapping);
+  if (!agent_was_here(agent->id)) return refuse(id, away_text(*agent));
+  kept.deadline = clock_.now() + settings_.agent_grace;
+}
+
+// A restart of relay or agent takes a moment: visitors that come meanwhile wait a little instead of being refused.
+bool FlowBook::agent_was_here(core::AgentId agent) const {
+  const SessionBook::LastSeen* seen = sessions_.last_seen(agent);
+  const Instant last = seen != nullptr ? seen->at : born_;
+  return clock_.now() - last < settings_.agent_grace;
+}
+
+std::string FlowBook::away_text(const core::AgentRecord& agent) const {
+  const SessionBook::LastSeen* seen = sessions_.last_seen(agent.id);
+  if (seen == nullptr) return fmt::format("agent {} away (not seen since the relay started)", agent.name);
+  const auto away = std::chrono::duration_cast<Micros>(clock_.now() - seen->at);
+  return fmt::format("agent {} away since {} (last seen from {})", agent.name, human_duration(away), seen->address.address.text());
+}
+
+core::Leg FlowBook::effective_leg(const core::Mapping& mapping, const SessionBook::Session* session) {
+  if (session != nullptr && session->leg_min == core::Leg::kTls) return core::Leg::kTls;
+  return mapping.leg.value_or(core::Leg::kPlain);
+}
+
+void FlowBook::ask(Flow& flow, const core::Mapping& mapping) {
+  const SessionBook::Session* session = sessions_.active(flow.agent);
+  flow.state = State::kAsked;
+  flow.session = session->id;
+  flow.leg = effective_leg(mapping, session);
+  flow.deadline = clock_.now() + settings_.open_timeout;
+  sessions_.send(flow.agent, proto::Open{flow.id.value, mapping.id, mapping.target, flow.leg});
+}
+
+void FlowBook::on_session_up(core::AgentId agent) {
+  std::vector<core::FlowId> waiting;
+  for (const auto& [ref, id] : by_visitor_) {
+    if (flows_.at(id).agent == agent) waiting.push_back(id);
+  }
+  for (const core::FlowId id : waiting) {
+    Flow& flow = flows_.at(id);
+    const MappingBook::Entry* entry = mappings_.find(flow.mapping);
+    if (entry == nullptr) refuse(id, "unmapped");
+    else ask(flow, entry->mapping);
+  }
+}
+
+void FlowBook::on_visitor_gone(core::VisitorRef ref) {
+  const auto found = by_visitor_.find(ref);
+  if (found == by_visitor_.end()) return;
+  const core::FlowId id = found->second;
+  by_visitor_.erase(found);
+  note(flows_.at(id), "ended", "visitor left before the channel was there");
+  flows_.erase(id);
+}
+
+std::optional<core::SessionKeys> FlowBook::keys_for(core::SessionId session_id, std::uint64_t number) const {
+  const SessionBook::Session* session = sessions_.find(session_id);
+  const auto flow = flows_.find(core::FlowId{number});
+  if (session == nullptr || flow == flows_.end()) return std::nullopt;
+  if (flow->second.state != State::kAsked || flow->second.session != session_id) return std::nullopt;
+  return session->peer.keys;
+}
+
+void FlowBook::on_channel(core::ChannelRef channel, std::span<const std::byte> bytes, core::Leg leg) {
+  const auto preface = proto::parse_preface(bytes);
+  if (!preface || preface->kind != NFR_PREFACE_OPEN) return plane_.reject(channel);
+  const auto keys = keys_for(preface->session, preface->number);
+  if (!keys || !proto::verify_preface(crypto_, keys->to_relay, bytes)) return plane_.reject(channel);
+  Flow& flow = flows_.at(core::FlowId{preface->number});
+  if (flow.leg != leg || clock_.now() > flow.deadline) return plane_.reject(channel);
+  flow.state = State::kStarting;  // the number is spent: a copied preface finds no kAsked flow
+  by_visitor_.erase(flow.visitor);
+  const MappingBook::Entry* entry = mappings_.find(flow.mapping);
+  const Millis idle = entry != nullptr ? entry->mapping.idle_timeout : Millis{0};
+  plane_.start(flow.visitor, channel,
+               core::FlowSpec{flow.id, flow.mapping, flow.visitor_address, flow.public_endpoint, flow.session,
+                              NFR_PREFACE_OPEN, flow.id.value, *keys, leg, idle, flow.counters});
+}
+
+void FlowBook::on_open_failed(core::AgentId agent, std::uint64_t number, std::uint16_t reason) {
+  const auto found = flows_.find(core::FlowId{number});
+  if (found == flows_.end() || found->second.agent != agent || found->second.state != State::kAsked) return;
+  const auto known = proto::refuse_from_wire(reason);
+  const std::string_view text = known ? proto::refuse_text(*known) : "unknown reason";
+  refuse(found->first, fmt::format("{}: {}", found->second.agent_name, text));
+}
+
+void FlowBook::on_ready(core::FlowId id) {
+  const auto found = flows_.find(id);
+  if (found != flows_.end()) found->second.state = State::kRunning;
+}
+
+void FlowBook::on_refused(core::FlowId id, proto::RefuseReason reason) {
+  const auto found = flows_.find(id);
+  if (found == flows_.end()) return;
+  const MappingBook::Entry* entry = mappings_.find(found->second.mapping);
+  const std::string target = entry != nullptr ? entry->mapping.target.text() + " " : "";
+  note(found->second, "refused", fmt::format("{}: {}{}", found->second.agent_name, target, proto::refuse_text(reason)));
+  flows_.erase(found);
+}
+
+void FlowBook::on_ended(core::FlowId id, core::FlowEnd end) {
+  const auto found = flows_.find(id);
+  if (found == flows_.end()) return;
+  const Flow& flow = found->second;
+  mappings_.fold(flow.mapping, flow.counters->in_bytes.load(std::memory_order_relaxed),
+                 flow.counters->out_bytes.load(std::memory_order_relaxed));
+  note(flow, "ended", std::string(core::flow_end_name(end)));
+  flows_.erase(found);
+}
+
+// Refuses a visitor that has no channel yet.
+void FlowBook::refuse(core::FlowId id, std::string detail) {
+  const auto found = flows_.find(id);
+  by_visitor_.erase(found->second.visitor);
+  plane_.refuse(found->second.visitor);
+  note(found->second, "refused", std::move(detail));
+  flows_.erase(found);
+}
+
+void FlowBook::note(const Flow& flow, std::string verdict, std::string detail) {
+  recent_.push_back(Event{clock_.wall(), flow.visitor_address, flow.mapping_text, std::move(verdict), std::move(detail),
+                          flow.counters->in_bytes.load(std::memory_order_relaxed),
+                          flow.counters->out_bytes.load(std::memory_order_relaxed)});
+  if (recent_.size() > kRecentMax) recent_.pop_front();
+}
+
+void FlowBook::tick() {
+  const Instant now = clock_.now();
+  std::vector<core::FlowId> late;
+  for (const auto& [ref, id] : by_visitor_) {
+    if (now > flows_.at(id).deadline) late.push_back(id);
+  }
+  for (const core::FlowId id : late) {
+    const Flow& flow = flows_.at(id);
+    const core::AgentRecord* agent = agents_.find(flow.agent);
+    if (flow.state == State::kAsked) {
+      refuse(id, fmt::format("{}: {}", flow.agent_name, proto::refuse_text(proto::RefuseReason::no_channel)));
+    } else {
+      refuse(id, agent != nullptr ? away_text(*agent) : "agent removed");
+    }
+  }
+}
+
+std::size_t FlowBook::cut_if(const std::function<bool(const Flow&)>& matches) {
+  std::vector<core::FlowId> chosen;
+  for (const auto& [id, flow] : flows_) {
+    if (matches(flow)) chosen.push_back(id);
+  }
+  for (const core::FlowId id : chosen) {
+    const State state = flows_.at(id).state;
+    if (state == State::kWaiting || state == State::kAsked) refuse(id, "cut");
+    else plane_.cut(id);
+  }
+  return chosen.size();
+}
+
+std::size_t FlowBook::refuse_waiting_of(core::MappingId mapping) {
+  std::vector<core::FlowId> chosen;
+  for (const auto& [ref, id] : by_visitor_) {
+    if (flows_.at(id).mapping == mapping) chosen.push_back(id);
+  }
+  for (const core::FlowId id : chosen) refuse(id, "unmapped");
+  return chosen.size();
+}
+
+std::size_t FlowBook::count_of(const std::function<bool(const Flow&)>& matches) const {
+  std::size_t count = 0;
+  for (const auto& [id, flow] : flows_) count += matches(flow) ? 1 : 0;
+  return count;
+}
+
+}  // namespace nfr::control

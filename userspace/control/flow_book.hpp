@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Flows from the visitor's arrival to their end: who waits for a channel, which channel may take whom, what runs,
+// what happened lately. Policy of the relay, on the control thread; bytes move in the data plane.
+//
+//   waiting (no session) --session up--> asked (OPEN sent) --channel with our number--> starting --ready--> running
+//   Every state ends in an event of recent(): refused with the reason, or ended with the cause.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "control/agent_book.hpp"
+#include "control/mapping_book.hpp"
+#include "control/session_book.hpp"
+#include "proto/preface.hpp"
+#include "proto/refuse.hpp"
+
+namespace nfr::control {
+
+struct FlowSettings {
+  Millis open_timeout{10'000};  ///< life of an OPEN number
+  Millis agent_grace{3'000};    ///< how long a visitor waits for an agent that was here a moment ago
+  std::size_t flow_count_max = 200'000;
+};
+
+class FlowBook {
+ public:
+  enum class State { kWaiting, kAsked, kStarting, kRunning };
+  struct Flow {
+    core::FlowId id;
+    State state = State::kWaiting;
+    core::VisitorRef visitor;
+    net::Endpoint visitor_address;
+    net::Endpoint public_endpoint;  ///< as the visitor dialled it
+    core::MappingId mapping;
+    std::string mapping_text;       ///< survives unmap
+    core::AgentId agent;
+    std::string agent_name;
+    core::SessionId session;        ///< the OPEN went to
+    core::Leg leg = core::Leg::kPlain;
+    Instant started;
+    Instant deadline;
+    std::shared_ptr<core::FlowCounters> counters;
+  };
+  /// One line of `nfctl flows --recent`.
+  struct Event {
+    WallTime at;
+    net::Endpoint visitor;
+    std::string public_text;
+    std::string verdict;  ///< "refused" or "ended"
+    std::string detail;
+    std::uint64_t in_bytes = 0;
+    std::uint64_t out_bytes = 0;
+  };
+
+  FlowBook(MappingBook& mappings, AgentBook& agents, SessionBook& sessions, core::DataPlane& plane, core::Crypto& crypto,
+           Clock& clock, FlowSettings settings);
+
+  void on_visitor(core::VisitorRef ref, core::MappingId mapping, const net::Endpoint& visitor, const net::Endpoint& local);
+  void on_visitor_gone(core::VisitorRef ref);
+  void on_channel(core::ChannelRef channel, std::span<const std::byte> preface, core::Leg leg);
+  void on_open_failed(core::AgentId agent, std::uint64_t number, std::uint16_t reason);
+  void on_ready(core::FlowId id);
+  void on_refused(core::FlowId id, proto::RefuseReason reason);
+  void on_ended(core::FlowId id, core::FlowEnd end);
+  void on_session_up(core::AgentId agent);
+  void tick();
+
+  /// Keys for a tls channel that claims this OPEN number; nothing unless the number is outstanding.
+  std::optional<core::SessionKeys> keys_for(core::SessionId session, std::uint64_t number) const;
+
+  /// Cuts every flow the predicate names, whatever its state; returns how many.
+  std::size_t cut_if(const std::function<bool(const Flow&)>& matches);
+  std::size_t refuse_waiting_of(core::MappingId mapping);
+  std::size_t count_of(const std::function<bool(const Flow&)>& matches) const;
+
+  /// Leg by rule: what was asked (else plain), raised to what the agent demands.
+  static core::Leg effective_leg(const core::Mapping& mapping, const SessionBook::Session* session);
+
+  const std::map<core::FlowId, Flow>& all() const { return flows_; }
+  const std::deque<Event>& recent() const { return recent_; }
+
+ private:
+  void ask(Flow& flow, const core::Mapping& mapping);
+  void refuse(core::FlowId id, std::string detail);
+  void note(const Flow& flow, std::string verdict, std::string detail);
+  bool agent_was_here(core::AgentId agent) const;
+  std::string away_text(const core::AgentRecord& agent) const;
+
+  MappingBook& mappings_;
+  AgentBook& agents_;
+  SessionBook& sessions_;
+  core::DataPlane& plane_;
+  core::Crypto& crypto_;
+  Clock& clock_;
+  FlowSettings settings_;
+  Instant born_;
+  std::map<core::FlowId, Flow> flows_;
+  std::map<core::VisitorRef, core::FlowId> by_visitor_;  ///< waiting and asked only
+  std::uint64_t last_id_ = 0;
+  std::deque<Event> recent_;
+};
+
+}  // namespace nfr::control

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// AgentOpening: the steps from an idle agent to a joined pair. Runs on the agent's data loop. Every step can fail,
+// be cut or time out; all of them end in close() and one last event.
+#include "datapath/agent_opening.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/assert.hpp"
+
+namespace nfr::datapath {
+
+using core::FlowEnd;
+using proto::RefuseReason;
+using transport::CloseMode;
+
+AgentOpening::AgentOpening(io::Loop& loop, const core::Crypto& crypto, AgentChannel channel,
+                           const AgentOpeningOptions& options, Decide decide, AgentFlowEvents& events)
+    : loop_(loop),
+      crypto_(crypto),
+      where_(std::move(channel)),
+      options_(options),
+      decide_(std::move(decide)),
+      events_(events) {}
+
+AgentOpening::~AgentOpening() = default;
+
+void AgentOpening::start() {
+  dial_ = std::make_unique<Dial>(loop_, [this](Dial::Outcome outcome) { on_relay_dialled(std::move(outcome)); });
+  dial_->start(where_.relay, options_.relay_deadline);
+}
+
+void AgentOpening::on_relay_dialled(Dial::Outcome outcome) {
+  dial_.reset();
+  if (outcome_) return report();  // cut meanwhile
+  if (outcome.os_errno != 0) {
+    return close(Error::system(fmt::format("channel to {}", where_.relay.text()), outcome.os_errno));
+  }
+  if (where_.leg == core::Leg::kTls) return start_tls(std::move(outcome.socket));
+  on_channel(transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kChannelOptions));
+}
+
+void AgentOpening::start_tls(Fd socket) {
+  state_ = State::kHandshake;
+  const core::Key psk = tls::channel_psk(crypto_, where_.keys, where_.name.number);
+  auto context = tls::Context::agent_channel(proto::psk_identity(where_.name.session, where_.name.number), psk);
+  if (!context) return close(context.error());
+  auto engine = tls::Engine::create(*context);
+  if (!engine) return close(engine.error());
+  auto raw = transport::RawEndpoint::adopt(loop_, std::move(socket), transport::kChannelOptions);
+  handshake_ = std::make_unique<transport::TlsHandshake>(
+      loop_, std::move(raw), std::move(*engine),
+      [this](Result<std::unique_ptr<transport::TlsEndpoint>> result) { on_handshake(std::move(result)); });
+  handshake_->start(options_.relay_deadline);
+}
+
+void AgentOpening::on_handshake(Result<std::unique_ptr<transport::TlsEndpoint>> result) {
+  handshake_.reset();
+  if (outcome_) return report();  // cut: the handshake has closed the socket
+  if (!result) return close(result.error().context(fmt::format("channel to {}", where_.relay.text())));
+  on_channel(std::move(*result));
+}
+
+void AgentOpening::on_channel(std::unique_ptr<transport::Endpoint> channel) {
+  state_ = State::kPreface;
+  channel_ = std::move(channel);
+  exact_ = std::make_unique<Exact>(loop_, *channel_);
+  const auto preface = proto::encode_preface(crypto_, where_.keys.to_relay, where_.name);
+  exact_->write(preface, options_.relay_deadline, [this](Exact::End end) { on_preface_sent(end); });
+}
+
+void AgentOpening::on_preface_sent(Exact::End end) {
+  if (end != Exact::End::kDone) return fail_exact(end, "sending the preface");
+  state_ = State::kAwaitStart;
+  exact_->read(NFR_START_BYTES, options_.start_deadline, [this](Exact::End result) { on_start(result); });
+}
+
+void AgentOpening::on_start(Exact::End end) {
+  if (end != Exact::End::kDone) return fail_exact(end, "waiting for START");
+  auto start = proto::decode_start(crypto_, where_.keys.to_agent, where_.name, exact_->bytes());
+  // Not answered: whoever sent it does not hold the session's keys, or does not keep the protocol.
+  if (!start) return close(start.error());
+  start_ = *start;
+  events_.on_flow_started(*start_);
+  if (state_ == State::kClosing) return;  // cut from inside
+  const TargetDecision decision = decide_(*start_);
+  idle_timeout_ = decision.idle_timeout;
+  if (!decision.target) return refuse(decision.refused);
+  dial_target(*decision.target);
+}
+
+void AgentOpening::dial_target(const net::Endpoint& target) {
+  state_ = State::kDialTarget;
+  channel_->set_events(this);
+  channel_->watch_reset();  // a visitor that goes away ends the dialling
+  dial_ = std::make_unique<Dial>(loop_, [this](Dial::Outcome outcome) { on_target_dialled(std::move(outcome)); });
+  dial_->start(target, options_.target_deadline);
+}
+
+void AgentOpening::on_target_dialled(Dial::Outcome outcome) {
+  dial_.reset();
+  if (outcome_) return report_if_over();
+  dial_time_ = outcome.took;
+  if (outcome.os_errno != 0) return refuse(proto::refuse_from_errno(outcome.os_errno));
+  state_ = State::kAnswer;
+  auto target = transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kVisitorOptions);
+  transport::Endpoint& channel = *channel_;
+  pair_ = std::make_unique<Pair>(loop_, std::move(channel_), std::move(target), counters_, idle_timeout_, *this);
+  exact_ = std::make_unique<Exact>(loop_, channel);
+  const auto dial_us = std::min<std::int64_t>(dial_time_.count(), std::numeric_limits<std::uint32_t>::max());
+  const proto::Answer ready{start_->flow, std::nullopt, static_cast<std::uint32_t>(dial_us)};
+  exact_->write(proto::encode_answer(crypto_, where_.keys.to_relay, where_.name, ready), options_.relay_deadline,
+                [this](Exact::End end) { on_ready_sent(end); });
+}
+
+void AgentOpening::on_ready_sent(Exact::End end) {
+  if (pair_->ending()) return;
+  if (end != Exact::End::kDone) return pair_->cut(FlowEnd::kVisitorReset);
+  state_ = State::kPaired;
+  pair_->start();
+  events_.on_flow_ready(start_->flow, dial_time_);
+}
+
+void AgentOpening::refuse(RefuseReason reason) {
+  state_ = State::kRefuse;
+  outcome_ = reason;
+  const proto::Answer refused{start_->flow, reason, 0};
+  exact_->write(proto::encode_answer(crypto_, where_.keys.to_relay, where_.name, refused), options_.linger,
+                [this](Exact::End end) { on_refusal_sent(end); });
+}
+
+/// The relay closes a refused channel; an RST from here could overtake the answer's retransmission.
+void AgentOpening::on_refusal_sent(Exact::End end) {
+  if (end != Exact::End::kDone) return close(*outcome_);
+  state_ = State::kLinger;
+  exact_->read(1, options_.linger, [this](Exact::End) { close(*outcome_); });
+}
+
+void AgentOpening::on_error(int) {
+  if (state_ != State::kClosing) close(FlowEnd::kVisitorReset);
+}
+
+AgentOpening::Outcome AgentOpening::cut_outcome(FlowEnd why) const {
+  if (outcome_) return *outcome_;
+  if (start_) return why;
+  return Error(Code::kUnavailable, "channel cut before a visitor came");
+}
+
+void AgentOpening::cut(FlowEnd why) {
+  if (state_ == State::kClosing) return;
+  if (pair_) return pair_->cut(why);
+  if (!channel_) {
+    outcome_ = cut_outcome(why);
+    state_ = State::kClosing;
+    if (dial_) return dial_->cancel();
+    return handshake_->cancel();
+  }
+  close(cut_outcome(why));
+}
+
+void AgentOpening::fail_exact(Exact::End end, std::string_view what) {
+  switch (end) {
+    case Exact::End::kTimeout: return close(Error(Code::kTimeout, fmt::format("{}: no answer", what)));
+    case Exact::End::kError: return close(Error::system(what, exact_->os_errno()));
+    default: return close(Error(Code::kUnavailable, fmt::format("{}: the relay closed the channel", what)));
+  }
+}
+
+/// For every state without a pair, not from inside a call of the owner when nothing is open.
+void AgentOpening::close(Outcome outcome) {
+  NFR_ASSERT(!pair_);
+  if (!outcome_) outcome_ = std::move(outcome);
+  state_ = State::kClosing;
+  if (dial_) dial_->cancel();
+  if (!channel_) return report_if_over();
+  if (exact_) exact_->abandon();
+  channel_->set_events(this);
+  channel_->close(CloseMode::kReset);
+}
+
+void AgentOpening::on_closed() {
+  channel_.reset();
+  report_if_over();
+}
+
+void AgentOpening::report_if_over() {
+  if (!dial_ && !channel_) report();
+}
+
+void AgentOpening::on_pair_ended(FlowEnd end) {
+  exact_->abandon();
+  outcome_ = end;
+  report();
+}
+
+void AgentOpening::report() {
+  state_ = State::kClosing;
+  const Outcome outcome = std::move(*outcome_);
+  if (const Error* error = std::get_if<Error>(&outcome)) return events_.on_channel_failed(*error);
+  if (const auto* reason = std::get_if<RefuseReason>(&outcome)) return events_.on_flow_refused(start_->flow, *reason);
+  events_.on_flow_ended(start_->flow, std::get<FlowEnd>(outcome));
+}
+
+}  // namespace nfr::datapath

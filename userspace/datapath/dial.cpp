@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Dial: socket, connect, deadline. Runs on its loop's thread; the socket resets on close from the start, so that
+// the death of the process in the middle is not an orderly end for the other side.
+#include "datapath/dial.hpp"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+
+#include "base/assert.hpp"
+#include "transport/raw_endpoint.hpp"
+
+namespace nfr::datapath {
+namespace {
+
+bool connected_to_itself(int socket) {
+  sockaddr_storage local{};
+  sockaddr_storage remote{};
+  socklen_t local_length = sizeof local;
+  socklen_t remote_length = sizeof remote;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&local), &local_length) != 0) return false;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&remote), &remote_length) != 0) return false;
+  return net::Endpoint::from_sockaddr(local) == net::Endpoint::from_sockaddr(remote);
+}
+
+}  // namespace
+
+Dial::Dial(io::Loop& loop, Done done)
+    : loop_(loop),
+      done_(std::move(done)),
+      deadline_(loop, [this] { stop(ETIMEDOUT); }),
+      soon_(loop, [this] { end(stopped_); }) {}
+
+Dial::~Dial() { NFR_ASSERT(!connect_.in_flight()); }
+
+void Dial::start(const net::Endpoint& to, Millis deadline) {
+  began_ = std::chrono::steady_clock::now();
+  sockaddr_storage address{};
+  const socklen_t length = to.to_sockaddr(address);
+  socket_.reset(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+  if (!socket_.valid()) {
+    stopped_ = errno;
+    soon_.arm(Millis{0});
+    return;
+  }
+  transport::set_reset_on_close(socket_.get());
+  deadline_.arm(deadline);
+  loop_.connect(connect_, socket_.get(), address, length);
+}
+
+void Dial::stop(int os_errno) {
+  if (stopped_ != 0) return;
+  stopped_ = os_errno;
+  if (connect_.in_flight()) return loop_.cancel(connect_);
+  soon_.arm(Millis{0});
+}
+
+void Dial::on_connected(int result) { end(stopped_ != 0 ? stopped_ : -result); }
+
+void Dial::end(int os_errno) {
+  deadline_.disarm();
+  soon_.disarm();
+  // A port of the ephemeral range that nobody listens on can connect to itself on loopback.
+  if (os_errno == 0 && connected_to_itself(socket_.get())) os_errno = ECONNREFUSED;
+  if (os_errno != 0) socket_.reset();
+  const auto took = std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - began_);
+  auto done = std::move(done_);
+  done(Outcome{std::move(socket_), os_errno, took});  // may destroy *this
+}
+
+}  // namespace nfr::datapath

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Dial: one TCP connect under a deadline, cancellable. The agent uses it towards the relay's tunnel port and towards
+// targets, on its loop's thread. Does not resolve names and does not retry.
+#pragma once
+
+#include <functional>
+
+#include "base/fd.hpp"
+#include "io/loop.hpp"
+#include "net/address.hpp"
+
+namespace nfr::datapath {
+
+class Dial {
+ public:
+  struct Outcome {
+    Fd socket;         ///< connected, SO_LINGER {1,0} set; invalid on failure
+    int os_errno = 0;  ///< 0, or why not; ETIMEDOUT at the deadline, ECANCELED after cancel()
+    Micros took{0};
+  };
+  /// Called once, never from inside start() or cancel(); may destroy the Dial.
+  using Done = std::function<void(Outcome)>;
+
+  Dial(io::Loop& loop, Done done);
+  ~Dial();
+
+  void start(const net::Endpoint& to, Millis deadline);
+  void cancel() { stop(ECANCELED); }
+
+ private:
+  class Connect final : public io::Operation {
+   public:
+    explicit Connect(Dial& owner) : owner_(owner) {}
+    void complete(io::Completion completion) override { owner_.on_connected(completion.result); }
+
+   private:
+    Dial& owner_;
+  };
+
+  void on_connected(int result);
+  void stop(int os_errno);
+  void end(int os_errno);
+
+  io::Loop& loop_;
+  Done done_;
+  Fd socket_;
+  Instant began_;
+  int stopped_ = 0;  // errno that wins over the result of a cancelled connect
+  Connect connect_{*this};
+  io::Timer deadline_;
+  io::Timer soon_;
+};
+
+}  // namespace nfr::datapath

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Pair: joins two endpoints so that each gets exactly the other's bytes, half-close and resets included, and ends
+// as one: in order only when both directions ended in order, else both sides see RST. Used by the openings of relay
+// and agent on their loop's thread. Decides no policy but the idle timeout it is given.
+//
+// States of a pair:       kWaiting -start-> kRunning -both directions kEnded / error / idle / cut-> kClosing -> kOver
+// States of a direction:  kReading -data-> kWriting -written-> kReading; kReading -EOF-> kFinishing -FIN queued-> kEnded
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "core/nouns.hpp"
+#include "core/seams.hpp"
+#include "io/loop.hpp"
+#include "transport/endpoint.hpp"
+
+namespace nfr::datapath {
+
+class PairEvents {
+ public:
+  virtual ~PairEvents() = default;
+  /// Once, when both endpoints are closed; the pair may be destroyed inside.
+  virtual void on_pair_ended(core::FlowEnd end) = 0;
+};
+
+class Pair {
+ public:
+  /// `visitor`: the side whose bytes count as in_bytes; on the agent that is the channel. Takes over the events of
+  /// both endpoints. `idle_timeout` 0: never.
+  Pair(io::Loop& loop, std::unique_ptr<transport::Endpoint> visitor, std::unique_ptr<transport::Endpoint> target,
+       std::shared_ptr<core::FlowCounters> counters, Millis idle_timeout, PairEvents& events);
+
+  /// Before start(): notices when the visitor resets (the pair then ends with kVisitorReset).
+  void watch_visitor();
+  /// Begins to copy. Takes the events of both endpoints (again).
+  void start();
+  /// Resets both now; on_pair_ended follows. Later calls have no effect.
+  void cut(core::FlowEnd why);
+
+  transport::Endpoint& target() { return *sides_[kTarget].endpoint; }
+  bool ending() const { return end_.has_value(); }
+
+ private:
+  enum class State { kWaiting, kRunning, kClosing, kOver };
+  enum class Direction { kReading, kWriting, kFinishing, kEnded };
+  static constexpr int kVisitor = 0;
+  static constexpr int kTarget = 1;
+
+  /// One endpoint and the direction that starts at it.
+  struct Side final : transport::EndpointEvents {
+    void on_data(std::span<const std::byte> bytes) override { pair->on_data(*this, bytes); }
+    void on_eof() override { pair->on_eof(*this); }
+    void on_written() override { pair->on_written(pair->other(*this)); }
+    void on_copied() override { pair->on_copied(pair->other(*this)); }
+    void on_finished() override { pair->on_finished(pair->other(*this)); }
+    void on_error(int os_errno) override { pair->on_error(*this, os_errno); }
+    void on_closed() override { pair->on_closed(*this); }
+
+    Pair* pair = nullptr;
+    std::unique_ptr<transport::Endpoint> endpoint;
+    Direction direction = Direction::kReading;
+    std::size_t moving = 0;  // bytes of the write in flight
+    bool closed = false;
+  };
+
+  // `from` is the side whose direction the event belongs to.
+  void on_data(Side& from, std::span<const std::byte> bytes);
+  void on_eof(Side& from);
+  void on_written(Side& from);
+  void on_copied(Side& from);
+  void on_finished(Side& from);
+  void on_error(Side& broken, int os_errno);
+  void on_closed(Side& side);
+
+  Side& other(const Side& side) { return sides_[&side == &sides_[kVisitor] ? kTarget : kVisitor]; }
+  void count(const Side& from, std::size_t bytes);
+  void on_idle_check();
+  void end(core::FlowEnd why, transport::CloseMode mode);
+
+  io::Loop& loop_;
+  std::array<Side, 2> sides_;
+  std::shared_ptr<core::FlowCounters> counters_;
+  const Millis idle_timeout_;
+  PairEvents& events_;
+  State state_ = State::kWaiting;
+  std::optional<core::FlowEnd> end_;
+  Instant last_activity_;
+  io::Timer idle_;  // lazy: armed for the whole timeout, looks at last_activity_ when it fires
+};
+
+}  // namespace nfr::datapath

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// nfctl agent add | list | revoke | rejoin | remove: requests and how their answers look. Pure; called by app.cpp.
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "nfctl/commands.hpp"
+#include "nfctl/field.hpp"
+
+namespace nfr::nfctl {
+namespace {
+
+constexpr std::size_t kJoinLineMax = 8192;
+
+template <const char* kCmd>
+Result<Call> build_named(const Arguments& arguments) {
+  if (const Status status = expect_operands(arguments, 1); !status) return status.error();
+  return Call{kCmd, {{"name", arguments.operands[0]}}};
+}
+
+constexpr char kAdd[] = "agent.add";
+constexpr char kRevoke[] = "agent.revoke";
+constexpr char kRejoin[] = "agent.rejoin";
+constexpr char kRemove[] = "agent.remove";
+
+Result<Call> build_list(const Arguments& arguments) {
+  if (const Status status = expect_operands(arguments, 0); !status) return status.error();
+  return Call{"agent.list", json::object()};
+}
+
+Text render_join(const json& result, const View&) {
+  const json& line = member(result, "join_line");
+  const std::string token = line.is_string() ? escape(line.get<std::string>(), kJoinLineMax) : "-";
+  // Year 9999: later ones do not fit the calendar functions.
+  const auto expires = static_cast<std::time_t>(std::min<std::uint64_t>(count(result, "expires"), 253402300799));
+  return {fmt::format("Run this on the machine behind NAT (works once, until {}):\n  nfagent join {}\n",
+                      utc_time(std::chrono::system_clock::from_time_t(expires)), token),
+          ""};
+}
+
+Tone tone_of(const std::string& state) {
+  if (state == "connected") return Tone::kGood;
+  return state == "revoked" ? Tone::kBad : Tone::kWarn;
+}
+
+Text render_list(const json& result, const View& view) {
+  const json& agents = list(result, "agents");
+  if (agents.empty()) return {"no agents yet: nfctl agent add NAME\n", ""};
+  std::vector<Row> rows;
+  for (const json& agent : agents) {
+    const std::string state = cell(agent, "state");
+    rows.push_back({cell(agent, "name"), Cell(state, tone_of(state)), age_cell(agent, "since", view.now),
+                    cell(agent, "address"), cell(agent, "key"), std::to_string(count(agent, "mappings")),
+                    std::to_string(count(agent, "flows")), cell(agent, "note")});
+  }
+  return {render_table({"NAME", "STATE", "FOR", "ADDRESS", "KEY", "MAPPINGS", "FLOWS", "NOTE"}, rows, view), ""};
+}
+
+Text render_revoke(const json& result, const View&) {
+  const std::string name = cell(result, "name");
+  return {fmt::format("{0} is revoked, {1} cut. To let it in again: nfctl agent rejoin {0}\n", name,
+                      counted(count(result, "flows_cut"), "flow")),
+          ""};
+}
+
+Text render_remove(const json& result, const View&) {
+  return {fmt::format("{} is removed with its mappings, {} cut\n", cell(result, "name"),
+                      counted(count(result, "flows_cut"), "flow")),
+          ""};
+}
+
+}  // namespace
+
+std::vector<Command> agent_commands() {
+  return {
+      {"agent add",
+       "NAME",
+       "make an agent and print its one-time join line",
+       "NAME: 1 to 32 of a-z 0-9 - _ . beginning with a letter or digit.\n",
+       {},
+       build_named<kAdd>,
+       render_join},
+      {"agent list", "", "list the agents and their state (also: nfctl agents)", "", {}, build_list, render_list},
+      {"agent revoke",
+       "NAME",
+       "forbid an agent and cut its flows; its mappings stay",
+       "",
+       {},
+       build_named<kRevoke>,
+       render_revoke},
+      {"agent rejoin",
+       "NAME",
+       "print another one-time join line for an agent",
+       "For a new machine in its place, a lost key, or an agent that was revoked.\n",
+       {},
+       build_named<kRejoin>,
+       render_join},
+      {"agent remove",
+       "NAME",
+       "forget an agent with its mappings and cut its flows",
+       "",
+       {},
+       build_named<kRemove>,
+       render_remove},
+  };
+}
+
+}  // namespace nfr::nfctl

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// nfctl status: the relay as a whole. Pure; called by app.cpp.
+#include <fmt/format.h>
+
+#include "nfctl/commands.hpp"
+#include "nfctl/field.hpp"
+
+namespace nfr::nfctl {
+namespace {
+
+Result<Call> build_status(const Arguments& arguments) {
+  if (const Status status = expect_operands(arguments, 0); !status) return status.error();
+  return Call{"status", json::object()};
+}
+
+std::string labelled(std::string_view label, std::string_view text) { return fmt::format("{:<8} {}\n", label, text); }
+
+std::string headline(const json& result) {
+  json uptime = {{"ms", std::min<std::uint64_t>(count(result, "uptime_s"), 1'000'000'000) * 1000}};
+  return fmt::format("relay {}  up {}  {} ({} connected)  {}  {}\n", cell(result, "address"),
+                     count(result, "uptime_s") == 0 ? "0 s" : ms_cell(uptime, "ms"),
+                     counted(count(result, "agents"), "agent"), count(result, "agents_connected"),
+                     counted(count(result, "mappings"), "mapping"), counted(count(result, "flows"), "flow"));
+}
+
+std::string tier_lines(const json& tiers, const View& view) {
+  std::string out;
+  for (const json& tier : tiers) {
+    const bool on = flag(tier, "on");
+    const std::string state = paint(on ? "on " : "off", on ? Tone::kGood : Tone::kWarn, view);
+    const std::string text = sentence(tier, "text");
+    out += labelled(cell(tier, "name"), text.empty() ? state : state + "  " + text);
+  }
+  return out;
+}
+
+std::string limits_line(const json& limits) {
+  if (!limits.is_object() || limits.empty()) return "";
+  std::string line;
+  for (const auto& [name, limit] : limits.items()) {
+    if (!line.empty()) line += "; ";
+    line += fmt::format("{} {} of {}", sentence(name), count(limit, "used"), count(limit, "max"));
+  }
+  return labelled("limits", line);
+}
+
+Text render_status(const json& result, const View& view) {
+  std::string out = headline(result) + tier_lines(list(result, "tiers"), view) + limits_line(member(result, "limits"));
+  out += labelled("keys", fmt::format("{}, next {}", cell(result, "relay_key"), cell(result, "next_key")));
+  if (flag(result, "single")) out += labelled("single", "one process does everything, without a holder");
+  for (const json& missing : list(result, "missing")) {
+    if (missing.is_string()) out += labelled("missing", sentence(missing.get<std::string>()));
+  }
+  if (count(result, "agents") == 0) out += "Next: nfctl agent add NAME\n";
+  return {out, ""};
+}
+
+}  // namespace
+
+std::vector<Command> status_commands() {
+  return {{"status",
+           "",
+           "show the relay as a whole: tiers, limits, keys, what is missing",
+           "",
+           {},
+           build_status,
+           render_status}};
+}
+
+}  // namespace nfr::nfctl

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Messages of a session, between agent and relay, as values; their JSON text is inside encode and decode only.
+// Low rate and readable by design. Unknown fields are skipped, except that a field whose name ends in '!' is
+// critical: a peer that does not know it refuses the message. Pure codec. Described in docs/wire-protocol.md.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/result.hpp"
+#include "core/nouns.hpp"
+
+namespace nfr::proto {
+
+/// Agent's first message.
+struct Hello {
+  struct Enroll {
+    std::string name;
+    std::string token;  ///< raw bytes
+  };
+  std::uint32_t version = 0;    ///< highest protocol version the agent speaks
+  core::InstanceId instance;    ///< random per process start
+  std::string software;         ///< for people: "nfagent 0.1.0"
+  core::Leg leg_min = core::Leg::kPlain;
+  std::optional<Enroll> enroll;  ///< only while its key is unknown to the relay
+};
+
+/// Relay's answer to a good hello.
+struct Welcome {
+  std::uint32_t version = 0;
+  std::string name;
+  core::SessionId session;
+  std::uint32_t heartbeat_ms = 0;
+  std::array<core::Pin, 2> pins{};
+};
+
+/// Why a side ends the session; sent before it closes.
+enum class ByeCode { kVersion, kUnknownKey, kBadToken, kRevoked, kSuperseded, kDuplicate, kProtocol, kBusy, kStopping };
+std::string_view bye_code_name(ByeCode code);
+struct Bye {
+  ByeCode code = ByeCode::kProtocol;
+  std::string text;  ///< for people: what happened and what to do
+};
+
+struct Ping { std::uint64_t number = 0; };
+struct Pong { std::uint64_t number = 0; };
+/// Something people at the agent should read, such as "another machine uses this identity".
+struct Notice { std::string text; };
+/// New pins of the relay, to be stored before the next login.
+struct Pins { std::array<core::Pin, 2> pins{}; };
+
+/// Relay asks for a channel: connect to the tunnel port with a preface of kind OPEN and this number.
+struct Open {
+  std::uint64_t number = 0;
+  core::MappingId mapping;
+  core::Target target;
+  core::Leg leg = core::Leg::kPlain;
+};
+/// Agent cannot or will not open it; reason is one of NFR_REFUSE_REASONS.
+struct OpenFailed {
+  std::uint64_t number = 0;
+  std::uint16_t reason = 0;
+};
+/// Relay asks whether a target answers.
+struct Probe {
+  std::uint64_t number = 0;
+  core::Target target;
+};
+struct ProbeResult {
+  std::uint64_t number = 0;
+  std::uint16_t reason = 0;  ///< 0: the target accepted a connection
+  std::uint32_t dial_us = 0;
+};
+
+using Message = std::variant<Hello, Welcome, Bye, Ping, Pong, Notice, Pins, Open, OpenFailed, Probe, ProbeResult>;
+
+std::string encode(const Message& message);
+/// kProtocol with the field at fault; text is a peer's, the error is safe to log.
+Result<Message> decode(std::string_view text);
+
+}  // namespace nfr::proto

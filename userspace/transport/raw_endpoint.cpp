@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// RawEndpoint: reads, writes and the ways a TCP connection can end. Runs on the thread of its loop.
+//
+// Two kernel facts shape it. A socket error is reported once: whoever meets it first (send, poll + SO_ERROR)
+// consumes it, and a receive afterwards returns 0, which looks like FIN; so a 0 counts as EOF only if no error is
+// known and TCP is not in state CLOSE. And received bytes survive an RST in the receive queue: after a broken send
+// the endpoint reads on, and reports the error only where the bytes end or where nobody reads.
+#include "transport/raw_endpoint.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/assert.hpp"
+
+namespace nfr::transport {
+namespace {
+
+void set_int(int socket, int level, int name, int value) {
+  // Best effort: on a connection that is already broken the first read says so.
+  (void)::setsockopt(socket, level, name, &value, sizeof value);
+}
+
+void set_linger(int socket, bool reset) {
+  const linger value{.l_onoff = reset ? 1 : 0, .l_linger = 0};
+  NFR_ASSERT(::setsockopt(socket, SOL_SOCKET, SO_LINGER, &value, sizeof value) == 0);
+}
+
+int whole_seconds(Millis time) { return std::max(1, static_cast<int>(time.count() / 1000)); }
+
+int take_socket_error(int socket) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (::getsockopt(socket, SOL_SOCKET, SO_ERROR, &value, &length) != 0) return errno;
+  return value;
+}
+
+/// A peer's RST shows as EPIPE after its FIN and as ENOTCONN in shutdown(); for the owner it is one thing.
+int as_reset(int os_errno) { return os_errno == EPIPE || os_errno == ENOTCONN ? ECONNRESET : os_errno; }
+
+}  // namespace
+
+void set_reset_on_close(int socket) { set_linger(socket, true); }
+
+std::unique_ptr<RawEndpoint> RawEndpoint::adopt(io::Loop& loop, Fd socket, const RawOptions& options) {
+  NFR_ASSERT(socket.valid());
+  const int fd = socket.get();
+  set_linger(fd, true);
+  set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole_seconds(options.keepalive_idle));
+  set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, whole_seconds(options.keepalive_interval));
+  set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_probes);
+  return std::unique_ptr<RawEndpoint>(new RawEndpoint(loop, std::move(socket), options));
+}
+
+RawEndpoint::RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options)
+    : loop_(loop),
+      socket_(std::move(socket)),
+      stall_limit_(options.stall),
+      reset_grace_(options.reset_grace),
+      soon_(loop, [this] { on_soon(); }),
+      stall_(loop, [this] { on_stall(); }),
+      grace_(loop, [this] { on_grace(); }) {}
+
+RawEndpoint::~RawEndpoint() { NFR_ASSERT(!in_flight()); }
+
+void RawEndpoint::read() {
+  NFR_ASSERT(!reading_ && !eof_ && !closing_);
+  lease_.release();
+  if (failed_) return;
+  reading_ = true;
+  little_wanted_ = 0;
+  loop_.receive(receive_, socket_.get());
+}
+
+void RawEndpoint::read_at_most(std::size_t bytes) {
+  NFR_ASSERT(bytes > 0 && !reading_ && !eof_ && !closing_);
+  lease_.release();
+  if (failed_) return;
+  reading_ = true;
+  little_wanted_ = std::min(bytes, little_.size());
+  loop_.receive_into(receive_, socket_.get(), std::span(little_).first(little_wanted_));
+}
+
+void RawEndpoint::on_received(io::Completion completion) {
+  if (closing_) {
+    completion.lease.release();
+    return close_when_idle();
+  }
+  reading_ = false;
+  if (failed_) return;
+  if (completion.result < 0) return fail(broken_ != 0 ? broken_ : -completion.result);
+  if (completion.result == 0) {
+    if (broken_ != 0 || !eof_is_real()) return fail(broken_ != 0 ? broken_ : ECONNRESET);
+    eof_ = true;
+    return events_->on_eof();
+  }
+  if (broken_ != 0) grace_.arm(reset_grace_);  // the owner has to go on reading, or the error is due
+  if (little_wanted_ != 0) return events_->on_data(std::span(little_).first(static_cast<std::size_t>(completion.result)));
+  lease_ = std::move(completion.lease);
+  events_->on_data(lease_.bytes());
+}
+
+/// Whether a receive of 0 was the peer's FIN and not an error that another call consumed.
+bool RawEndpoint::eof_is_real() const {
+  // After our own FIN nothing but receives could have met the error, and FIN + FIN ends in state CLOSE in order.
+  if (finish_asked_) return true;
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return false;
+  return info.tcpi_state != TCP_CLOSE;
+}
+
+void RawEndpoint::write(std::span<const std::byte> bytes) {
+  NFR_ASSERT(!bytes.empty() && unsent_.empty() && !finish_asked_ && !closing_);
+  if (failed_) return;
+  unsent_ = bytes;
+  if (broken_ != 0) return;  // the error follows; on_written never does
+  write_began_ = loop_.now();
+  if (!stall_.armed()) stall_.arm(stall_limit_);
+  loop_.send(send_, socket_.get(), unsent_);
+}
+
+void RawEndpoint::on_sent(io::Completion completion) {
+  if (closing_) return close_when_idle();
+  if (failed_) return;
+  const bool was_cancelled = std::exchange(stalled_, false);
+  if (completion.result < 0 && !(was_cancelled && completion.result == -ECANCELED)) {
+    return note_broken(-completion.result);
+  }
+  if (completion.result > 0) unsent_ = unsent_.subspan(static_cast<std::size_t>(completion.result));
+  if (unsent_.empty()) {
+    copy_ = {};
+    return events_->on_written();
+  }
+  const bool copied = was_cancelled && copy_.empty();
+  if (copied) copy_unsent();
+  loop_.send(send_, socket_.get(), unsent_);
+  if (copied) events_->on_copied();
+}
+
+void RawEndpoint::copy_unsent() {
+  copy_.assign(unsent_.begin(), unsent_.end());
+  unsent_ = copy_;
+}
+
+void RawEndpoint::on_stall() {
+  if (over() || !send_.in_flight() || !copy_.empty()) return;
+  const auto waited = std::chrono::duration_cast<Millis>(loop_.now() - write_began_);
+  if (waited < stall_limit_) return stall_.arm(stall_limit_ - waited);
+  stalled_ = true;
+  loop_.cancel(send_);
+}
+
+void RawEndpoint::finish() {
+  NFR_ASSERT(unsent_.empty() && !finish_asked_ && !closing_);
+  finish_asked_ = true;
+  if (failed_) return;
+  if (broken_ == 0 && ::shutdown(socket_.get(), SHUT_WR) != 0) broken_ = as_reset(errno);
+  soon_.arm(Millis{0});
+}
+
+void RawEndpoint::watch_reset() {
+  NFR_ASSERT(!closing_);
+  if (!failed_ && !poll_.in_flight()) loop_.poll(poll_, socket_.get(), 0);
+}
+
+void RawEndpoint::on_polled(io::Completion completion) {
+  if (closing_) return close_when_idle();
+  if (failed_ || completion.result < 0) return;
+  const int error = (completion.result & POLLERR) != 0 ? take_socket_error(socket_.get()) : 0;
+  if (error != 0) return note_broken(error);
+  // POLLHUP alone: both directions are shut. In order if we sent FIN; else an RST whose error a send has consumed.
+  if ((completion.result & POLLHUP) != 0 && !finish_asked_) note_broken(ECONNRESET);
+}
+
+/// The connection is dead; bytes received before may still be read.
+void RawEndpoint::note_broken(int os_errno) {
+  if (over()) return;
+  if (broken_ == 0) broken_ = as_reset(os_errno);
+  if (eof_) return fail(broken_);
+  if (!reading_) grace_.arm(reset_grace_);  // a read in flight reports by itself
+}
+
+void RawEndpoint::on_grace() {
+  if (!over() && !reading_) fail(broken_);
+}
+
+void RawEndpoint::on_soon() {
+  if (closing_) return close_when_idle();
+  if (failed_) return;
+  if (broken_ != 0) return note_broken(broken_);
+  finished_ = true;
+  events_->on_finished();
+}
+
+void RawEndpoint::fail(int os_errno) {
+  failed_ = true;
+  stall_.disarm();
+  grace_.disarm();
+  events_->on_error(as_reset(os_errno));
+}
+
+void RawEndpoint::close(CloseMode mode) {
+  NFR_ASSERT(!closing_);
+  NFR_ASSERT(mode == CloseMode::kReset || (eof_ && finished_ && unsent_.empty() && !failed_));
+  closing_ = true;
+  mode_ = mode;
+  stall_.disarm();
+  grace_.disarm();
+  for (io::Operation* operation : {static_cast<io::Operation*>(&receive_), static_cast<io::Operation*>(&send_),
+                                   static_cast<io::Operation*>(&poll_)}) {
+    if (operation->in_flight()) loop_.cancel(*operation);
+  }
+  if (in_flight()) return soon_.disarm();
+  soon_.arm(Millis{0});
+}
+
+/// The descriptor goes only when no request refers to it any more: then close() is the last reference and the RST
+/// leaves at once.
+void RawEndpoint::close_when_idle() {
+  if (in_flight()) return;
+  lease_.release();
+  if (mode_ == CloseMode::kOrderly) set_linger(socket_.get(), false);
+  socket_.reset();
+  events_->on_closed();  // may destroy *this
+}
+
+Fd RawEndpoint::detach() {
+  NFR_ASSERT(!in_flight() && !closing_ && !finish_asked_);
+  lease_.release();
+  stall_.disarm();
+  grace_.disarm();
+  return std::move(socket_);
+}
+
+}  // namespace nfr::transport

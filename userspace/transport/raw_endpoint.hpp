@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// RawEndpoint: an Endpoint over a connected TCP socket. Used for visitors, targets and plain channels, and beneath
+// TlsEndpoint. Lives on one loop's thread. Keeps SO_LINGER {1,0} on the socket from adoption until close(kOrderly),
+// so that the death of the process is an RST for the peer. Knows nothing of flows or framing.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/fd.hpp"
+#include "io/loop.hpp"
+#include "transport/endpoint.hpp"
+
+namespace nfr::transport {
+
+struct RawOptions {
+  Millis keepalive_idle{60'000};
+  Millis keepalive_interval{10'000};
+  int keepalive_probes = 3;
+  /// A write that takes longer than this is copied to private memory (on_copied).
+  Millis stall{100};
+  /// How long a noticed RST waits for the owner to read on before it is reported.
+  Millis reset_grace{20};
+};
+
+/// Channels: the agent's NAT must not forget an idle connection.
+inline constexpr RawOptions kChannelOptions{.keepalive_idle = Millis{25'000}};
+inline constexpr RawOptions kVisitorOptions{};
+
+/// SO_LINGER {1,0}: close means RST. For sockets that are not adopted yet (asserts that it took effect).
+void set_reset_on_close(int socket);
+
+class RawEndpoint final : public Endpoint {
+ public:
+  /// Takes a connected, non-blocking TCP socket; sets SO_LINGER, TCP_NODELAY and keepalive.
+  static std::unique_ptr<RawEndpoint> adopt(io::Loop& loop, Fd socket, const RawOptions& options);
+  /// Nothing may be in flight (asserted): after on_closed, after detach(), or before the first operation.
+  ~RawEndpoint() override;
+
+  void set_events(EndpointEvents* events) override { events_ = events; }
+  void read() override;
+  void read_at_most(std::size_t bytes) override;
+  void release_data() override { lease_.release(); }
+  void write(std::span<const std::byte> bytes) override;
+  void finish() override;
+  void watch_reset() override;
+  void close(CloseMode mode) override;
+
+  /// Gives the socket away, still with SO_LINGER {1,0}; only while nothing is in flight and nothing was watched.
+  Fd detach();
+
+ private:
+  template <void (RawEndpoint::*Handler)(io::Completion)>
+  class Call final : public io::Operation {
+   public:
+    explicit Call(RawEndpoint& owner) : owner_(owner) {}
+    void complete(io::Completion completion) override { (owner_.*Handler)(std::move(completion)); }
+
+   private:
+    RawEndpoint& owner_;
+  };
+
+  RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options);
+  void on_received(io::Completion completion);
+  void on_sent(io::Completion completion);
+  void on_polled(io::Completion completion);
+  void on_soon();
+  void on_stall();
+  void on_grace();
+
+  bool over() const { return failed_ || closing_; }
+  bool in_flight() const { return receive_.in_flight() || send_.in_flight() || poll_.in_flight(); }
+  bool eof_is_real() const;
+  void copy_unsent();
+  void note_broken(int os_errno);
+  void fail(int os_errno);
+  void close_when_idle();
+
+  io::Loop& loop_;
+  Fd socket_;
+  const Millis stall_limit_;
+  const Millis reset_grace_;
+  EndpointEvents* events_ = nullptr;
+
+  io::Lease lease_;                     // bytes of the last on_data
+  std::array<std::byte, 128> little_;   // bytes of the last read_at_most
+  std::size_t little_wanted_ = 0;       // 0: the read in flight is an ordinary one
+  std::span<const std::byte> unsent_;   // rest of the write; in the caller's memory or in copy_
+  std::vector<std::byte> copy_;
+  Instant write_began_;
+
+  bool reading_ = false;        // the owner waits for data, EOF or error
+  bool eof_ = false;            // FIN was read
+  bool finish_asked_ = false;
+  bool finished_ = false;       // on_finished was delivered
+  bool stalled_ = false;        // send_ was cancelled to copy its rest
+  bool failed_ = false;         // on_error was delivered
+  bool closing_ = false;
+  CloseMode mode_ = CloseMode::kReset;
+  int broken_ = 0;              // errno of an RST or timeout that is known but not reported
+
+  Call<&RawEndpoint::on_received> receive_{*this};
+  Call<&RawEndpoint::on_sent> send_{*this};
+  Call<&RawEndpoint::on_polled> poll_{*this};
+  io::Timer soon_;   // what must not happen inside the owner's call
+  io::Timer stall_;
+  io::Timer grace_;
+};
+
+}  // namespace nfr::transport
