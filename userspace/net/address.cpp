@@ -118,6 +118,10 @@ bool Network::contains(const IpAddress& address) const {
   return ((base_.bytes()[whole] ^ address.bytes()[whole]) >> (8 - rest)) == 0;
 }
 
+bool Network::contains(const Network& other) const {
+  return other.prefix_bits_ >= prefix_bits_ && contains(other.base_);
+}
+
 std::string Network::text() const { return fmt::format("{}/{}", base_.text(), prefix_bits_); }
 
 Result<Endpoint> Endpoint::parse(std::string_view text) {

@@ -53,6 +53,7 @@ class Network {
  public:
   static Result<Network> parse(std::string_view text);  ///< a bare address means /32 or /128
   bool contains(const IpAddress& address) const;
+  bool contains(const Network& other) const;  ///< every address of `other`
   std::string text() const;
   auto operator<=>(const Network&) const = default;
 

@@ -39,8 +39,10 @@ Status Database::verify_pages() {
   const auto verdict = text("PRAGMA quick_check(1)");
   if (!verdict) return verdict.error();
   if (*verdict == "ok") return {};
-  return Error(Code::kInvalid, fmt::format("state database {}: damaged ({}). Stop the relay, move the file away together "
-                                           "with its -wal and -shm, and restore a backup", path_, *verdict));
+  return Error(Code::kInvalid,
+               fmt::format("state database {}: damaged ({}). Stop the relay, move the file away together "
+                           "with its -wal and -shm, and restore a backup",
+                           path_, *verdict));
 }
 
 Status Database::make_durable() {
@@ -48,7 +50,8 @@ Status Database::make_durable() {
   if (!mode) return mode.error();
   if (*mode != "wal") {
     return Error(Code::kSystem, fmt::format("state database {}: its file system cannot keep a write-ahead log (journal "
-                                            "mode {}). Put the state directory on a local disk", path_, *mode));
+                                            "mode {}). Put the state directory on a local disk",
+                                            path_, *mode));
   }
   return execute("PRAGMA synchronous = FULL");
 }

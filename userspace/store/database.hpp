@@ -15,7 +15,8 @@ namespace nfr::store {
 
 class Database {
  public:
-  /// Checks or creates the file (state_file.hpp), opens it and verifies its pages. Writes nothing into an existing file.
+  /// Checks or creates the file (state_file.hpp), opens it and verifies its pages. Writes nothing into an existing
+  /// file.
   static Result<Database> open(const std::string& path);
 
   /// Switches to the write-ahead log. After this a commit that returned ok survives kill -9 and power loss.

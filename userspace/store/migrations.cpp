@@ -41,7 +41,8 @@ Status check_ours(Database& database, std::int64_t version, std::size_t newest) 
   if (version > static_cast<std::int64_t>(newest)) {
     return Error(Code::kInvalid, fmt::format("state database {}: written by a newer Netferry (version {}, this program "
                                              "knows versions up to {}). Install the newer program, or restore a backup "
-                                             "made before the upgrade", database.path(), version, newest));
+                                             "made before the upgrade",
+                                             database.path(), version, newest));
   }
   const auto application = database.integer("PRAGMA application_id");
   if (!application) return application.error();
@@ -50,7 +51,8 @@ Status check_ours(Database& database, std::int64_t version, std::size_t newest) 
   const bool fresh = version == 0 && *objects == 0 && *application == 0;
   if (fresh || (version > 0 && *application == kApplicationId)) return {};
   return Error(Code::kInvalid, fmt::format("state database {}: a database of another program. Move it away, or name "
-                                           "another state directory", database.path()));
+                                           "another state directory",
+                                           database.path()));
 }
 
 Status run_step(Database& database, const char* step, std::size_t version) {

@@ -31,8 +31,8 @@ Error agent_exists(std::string_view name) {
 
 Error mapping_exists(const net::Endpoint& public_endpoint) {
   const std::string name = core::public_text(public_endpoint);
-  return {Code::kExists, fmt::format("{} is mapped already; free it with: nfctl unmap {}", name,
-                                     name.substr(0, name.rfind('/')))};
+  return {Code::kExists,
+          fmt::format("{} is mapped already; free it with: nfctl unmap {}", name, name.substr(0, name.rfind('/')))};
 }
 
 Error no_such_agent(core::AgentId id) {

@@ -27,9 +27,7 @@ constexpr const char* kUpdateMapping =
 constexpr const char* kSelectMappings =
     "SELECT id, public_endpoint, agent, target, leg, idle_timeout_ms, created_ms FROM mappings ORDER BY id";
 
-std::int64_t to_unix_ms(WallTime time) {
-  return std::chrono::floor<Millis>(time).time_since_epoch().count();
-}
+std::int64_t to_unix_ms(WallTime time) { return std::chrono::floor<Millis>(time).time_since_epoch().count(); }
 
 /// Clamped to what WallTime holds (the year 2262), so that no value in the file can overflow.
 WallTime from_unix_ms(std::int64_t unix_ms) {

@@ -42,13 +42,15 @@ Status create(const std::string& path) {
 Status check_private(const std::string& path, const struct stat& info) {
   if ((info.st_mode & 077) == 0) return {};
   return Error(Code::kDenied, fmt::format("state database {}: other users may read or change it (mode {:04o}). Mend it "
-                                          "with: chmod 600 {}", path, info.st_mode & 07777, path));
+                                          "with: chmod 600 {}",
+                                          path, info.st_mode & 07777, path));
 }
 
 Status check_existing(const std::string& path, const struct stat& info) {
   if (S_ISDIR(info.st_mode)) {
     return Error(Code::kInvalid, fmt::format("state database {}: a directory is in its place. Move it away, or name "
-                                             "another state directory", path));
+                                             "another state directory",
+                                             path));
   }
   if (!S_ISREG(info.st_mode)) {
     return Error(Code::kInvalid, fmt::format("state database {}: not a plain file. Move it away", path));

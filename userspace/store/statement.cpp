@@ -51,15 +51,18 @@ Error sqlite_error(sqlite3* connection) {
   if (extended == SQLITE_CONSTRAINT_FOREIGNKEY) return {Code::kNotFound, fmt::format("{}: {}", where, reason)};
   if (is_disk_full(primary, os_errno)) {
     return {Code::kExhausted, fmt::format("{}: its disk or quota is full; nothing was changed. Free some space there "
-                                          "and repeat the command", where)};
+                                          "and repeat the command",
+                                          where)};
   }
   if (is_not_writable(primary, os_errno)) {
     return {Code::kSystem, fmt::format("{}: cannot be written ({}); nothing was changed. Make the file and its "
-                                       "directory writable for uid {}", where, reason, ::geteuid())};
+                                       "directory writable for uid {}",
+                                       where, reason, ::geteuid())};
   }
   if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
     return {Code::kInvalid, fmt::format("{}: damaged ({}). Stop the relay, move the file away together with its -wal "
-                                        "and -shm, and restore a backup", where, reason)};
+                                        "and -shm, and restore a backup",
+                                        where, reason)};
   }
   if (primary == SQLITE_BUSY || primary == SQLITE_LOCKED) {
     return {Code::kUnavailable, fmt::format("{}: locked by another program; nothing was changed. `fuser {}` shows it",

@@ -245,17 +245,17 @@ TEST_P(Conformance, WhatCouldNotBeReadBackIsRefused) {
   EXPECT_TRUE(state().mappings.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Store, Conformance,
-    ::testing::Values(Kind{"memory", [](const std::string&) { return std::make_unique<MemoryStore>(); }},
-                      Kind{"sqlite",
-                           [](const std::string& path) -> std::unique_ptr<core::StateStore> {
-                             auto store = SqliteStore::open(path);
-                             EXPECT_TRUE(store) << store.error().message();
-                             if (!store) return nullptr;
-                             return std::move(*store);
-                           }}),
-    [](const auto& kind) { return std::string(kind.param.name); });
+INSTANTIATE_TEST_SUITE_P(Store, Conformance,
+                         ::testing::Values(Kind{"memory",
+                                                [](const std::string&) { return std::make_unique<MemoryStore>(); }},
+                                           Kind{"sqlite",
+                                                [](const std::string& path) -> std::unique_ptr<core::StateStore> {
+                                                  auto store = SqliteStore::open(path);
+                                                  EXPECT_TRUE(store) << store.error().message();
+                                                  if (!store) return nullptr;
+                                                  return std::move(*store);
+                                                }}),
+                         [](const auto& kind) { return std::string(kind.param.name); });
 
 TEST(MemoryStore, FailsOnceWhenTold) {
   MemoryStore store;

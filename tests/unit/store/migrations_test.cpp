@@ -18,8 +18,9 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr const char* kOne = "PRAGMA application_id = 1313231443; CREATE TABLE notes (id INTEGER PRIMARY KEY) STRICT;"
-                             "INSERT INTO notes VALUES (7)";
+constexpr const char* kOne =
+    "PRAGMA application_id = 1313231443; CREATE TABLE notes (id INTEGER PRIMARY KEY) STRICT;"
+    "INSERT INTO notes VALUES (7)";
 constexpr const char* kTwo = "ALTER TABLE notes ADD COLUMN body TEXT NOT NULL DEFAULT 'old'";
 constexpr const char* kBroken = "INSERT INTO notes VALUES (8, 'new'); INSERT INTO nowhere VALUES (1)";
 

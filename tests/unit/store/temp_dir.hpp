@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// TempDir: a directory of one test, removed with its contents at the end. In /tmp or $TMPDIR.
+// TempDir: a directory of one test, removed with its contents at the end. In /tmp or $TMPDIR, or in memory for a test
+// that makes thousands of commits and does not care whether they reach a disk.
 #pragma once
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -14,8 +16,12 @@ namespace nfr::store {
 
 class TempDir {
  public:
-  TempDir() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "nfr-store-XXXXXX").string();
+  enum class Where { kDisk, kMemory };
+
+  explicit TempDir(Where where = Where::kDisk) {
+    const bool in_memory = where == Where::kMemory && ::access("/dev/shm", W_OK | X_OK) == 0;
+    const std::filesystem::path base = in_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+    std::string pattern = (base / "nfr-store-XXXXXX").string();
     NFR_ASSERT(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }
