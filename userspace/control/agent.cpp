@@ -143,8 +143,8 @@ void Agent::handle(const proto::Open& open) {
   std::optional<proto::RefuseReason> refusal;
   if (!world_.allowed(open.target)) refusal = proto::RefuseReason::not_allowed;
   else if (open.leg == core::Leg::kPlain && settings_.leg_min == core::Leg::kTls) refusal = proto::RefuseReason::leg_not_allowed;
-  if (!refusal) return world_.open_channel(open, session_, keys_);
-  link_->send(proto::encode(proto::OpenFailed{open.number, static_cast<std::uint16_t>(*refusal)}));
+  if (!refusal) refusal = world_.open_channel(open, session_, keys_);
+  if (refusal) link_->send(proto::encode(proto::OpenFailed{open.number, static_cast<std::uint16_t>(*refusal)}));
 }
 
 void Agent::handle(const proto::Probe& probe) {

@@ -8,7 +8,6 @@
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "relayd/arguments.hpp"
-#include "base/version.hpp"
 
 namespace nfr::relayd {
 namespace {
@@ -227,6 +226,6 @@ Result<nlohmann::json> Commands::key_show(const Json&) {
   return Json{{"current", fingerprint(pins[0])}, {"next", fingerprint(pins[1])}};
 }
 
-Result<nlohmann::json> Commands::version(const Json&) { return Json{{"version", kVersion}}; }
+Result<nlohmann::json> Commands::version(const Json&) { return Json{{"version", NFR_VERSION}}; }
 
 }  // namespace nfr::relayd

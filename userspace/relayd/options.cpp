@@ -9,7 +9,6 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
-#include "base/version.hpp"
 
 namespace nfr::relayd {
 namespace {
@@ -74,7 +73,7 @@ Result<ParsedCommandLine> parse_command_line(int argc, char** argv) {
   try {
     const auto flags = description.parse(argc, argv);
     if (flags.count("help") > 0) parsed.print = description.help();
-    if (flags.count("version") > 0) parsed.print = fmt::format("nfrelayd {}\n", kVersion);
+    if (flags.count("version") > 0) parsed.print = fmt::format("nfrelayd {}\n", NFR_VERSION);
     if (!parsed.print.empty()) return parsed;
     if (!flags.unmatched().empty()) {
       return Error(Code::kInvalid, fmt::format("'{}' is not a flag; see nfrelayd --help", escape(flags.unmatched()[0])));

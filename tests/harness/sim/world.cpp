@@ -29,7 +29,8 @@ void Machine::crash() {
 
 void Machine::dial_relay(const std::string&) { world_.connect(*this, index_); }
 
-void Machine::open_channel(const proto::Open& open, core::SessionId session, const core::SessionKeys& session_keys) {
+std::optional<proto::RefuseReason> Machine::open_channel(const proto::Open& open, core::SessionId session,
+                                                         const core::SessionKeys& session_keys) {
   const proto::Preface preface{session, NFR_PREFACE_OPEN, open.number};
   const auto bytes = proto::encode_preface(world_.crypto, session_keys.to_relay, preface);
   world_.queue.after(world_.latency(), [this, opener = name, bytes, leg = open.leg] {
@@ -37,6 +38,7 @@ void Machine::open_channel(const proto::Open& open, core::SessionId session, con
     // Somebody on the path replays the preface: it must buy nothing.
     world_.channel_arrives(world_.new_channel(""), bytes, leg);
   });
+  return std::nullopt;
 }
 
 void Machine::probe(std::uint64_t number, const core::Target&) {

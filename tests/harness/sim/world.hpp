@@ -59,7 +59,8 @@ class Machine final : public control::AgentWorld {
 
   // control::AgentWorld
   void dial_relay(const std::string& address) override;
-  void open_channel(const proto::Open& open, core::SessionId session, const core::SessionKeys& keys) override;
+  std::optional<proto::RefuseReason> open_channel(const proto::Open& open, core::SessionId session,
+                                                  const core::SessionKeys& keys) override;
   void probe(std::uint64_t number, const core::Target& target) override;
   bool allowed(const core::Target& target) const override { return target.endpoint.address.is_loopback(); }
   Status save_pins(const std::array<core::Pin, 2>&) override { return {}; }

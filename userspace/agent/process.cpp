@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "agent/process.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "agent/flows.hpp"
+#include "agent/link.hpp"
+#include "agent/relay_dial.hpp"
+#include "agent/state.hpp"
+#include "agent/targets.hpp"
+#include "base/log.hpp"
+#include "base/text.hpp"
+#include "control/agent.hpp"
+
+namespace nfr::agent {
+namespace {
+
+constexpr Millis kTick{100};
+constexpr Millis kStopTimeout{2000};
+constexpr std::size_t kReservedDescriptors = 64;
+constexpr int kExitRefused = 1;
+constexpr int kExitConfiguration = 78;
+
+class Process final : public control::AgentWorld {
+ public:
+  Process(const Options& options, State state, Membership membership)
+      : options_(options), state_(std::move(state)), membership_(std::move(membership)),
+        targets_(options.config.allow_targets, options.directories.state, clock_) {}
+
+  Status start(std::size_t flow_count_max);
+  int run() {
+    loop_->run();
+    return exit_code_;
+  }
+
+  // control::AgentWorld
+  void dial_relay(const std::string& address) override;
+  std::optional<proto::RefuseReason> open_channel(const proto::Open& open, core::SessionId session,
+                                                  const core::SessionKeys& keys) override {
+    return flows_->open(open, relay_, session, keys);
+  }
+  void probe(std::uint64_t number, const core::Target& target) override;
+  bool allowed(const core::Target& target) const override { return targets_.allowed(target.endpoint); }
+  Status save_pins(const std::array<core::Pin, 2>& pins) override;
+  void enrolled() override;
+  void connected(const std::string& address, const proto::Welcome& welcome, Micros took) override;
+  void disconnected(const std::string& reason, Millis retry_in) override;
+  void notice(const std::string& text) override { spdlog::warn("relay: {}", text); }
+  void give_up(const std::string& reason) override;
+
+ private:
+  void on_dialled(Result<RelayDial::Connected> result);
+  void watch_signals();
+  void tick();
+  void stop(int exit_code);
+
+  const Options& options_;
+  SystemClock clock_;
+  SystemRandom random_;
+  tls::OpenSslCrypto crypto_;
+  State state_;
+  Membership membership_;
+  mutable Targets targets_;
+  std::unique_ptr<io::Loop> loop_;
+  std::unique_ptr<Flows> flows_;
+  std::unique_ptr<RelayDial> dial_;
+  std::unique_ptr<Link> link_;
+  std::unique_ptr<control::Agent> agent_;
+  std::unique_ptr<io::Timer> ticker_;
+  std::unique_ptr<io::Timer> deadline_;
+  net::Endpoint relay_;  ///< of the present session; channels go there
+  Fd signals_;
+  io::CallbackOperation signal_;
+  std::string last_reason_;
+  bool hinted_ = false;
+  bool stopping_ = false;
+  int exit_code_ = 0;
+};
+
+Status Process::start(std::size_t flow_count_max) {
+  auto loop = io::Loop::create(io::LoopOptions{.entries = 256, .buffer_count = 64});
+  if (!loop) return loop.error().context("io_uring");
+  loop_ = std::move(*loop);
+  flows_ = std::make_unique<Flows>(*loop_, crypto_, flow_count_max, [this](const core::Target& target) { return allowed(target); });
+  control::AgentSettings settings;
+  settings.addresses = membership_.addresses;
+  settings.instance = core::InstanceId{random_.u64() | 1};
+  settings.software = fmt::format("nfagent {}", NFR_VERSION);
+  settings.leg_min = options_.config.leg_min;
+  settings.reconnect_min = options_.config.reconnect_min;
+  settings.reconnect_max = options_.config.reconnect_max;
+  if (!membership_.token.empty()) settings.enroll = proto::Hello::Enroll{membership_.name, membership_.token};
+  agent_ = std::make_unique<control::Agent>(clock_, random_, *this, settings);
+  watch_signals();
+  ticker_ = std::make_unique<io::Timer>(*loop_, [this] { tick(); });
+  ticker_->arm(kTick);
+  std::fputs("ready\n", stderr);
+  agent_->start();
+  return {};
+}
+
+void Process::tick() {
+  agent_->tick();
+  ticker_->arm(kTick);
+}
+
+void Process::dial_relay(const std::string& address) {
+  auto context = tls::Context::agent_session(membership_.identity, membership_.pins);
+  if (!context) return loop_->post([this, error = context.error()] { agent_->on_dial_failed(error.message()); });
+  dial_ = std::make_unique<RelayDial>(*loop_, *context, [this](Result<RelayDial::Connected> result) { on_dialled(std::move(result)); });
+  dial_->start(address);
+}
+
+void Process::on_dialled(Result<RelayDial::Connected> result) {
+  const auto finished = std::move(dial_);
+  if (!result) return agent_->on_dial_failed(result.error().message());
+  auto keys = result->endpoint->engine().export_session_keys();
+  NFR_ASSERT(keys);  // the handshake is done
+  relay_ = result->relay;
+  link_ = std::make_unique<Link>(*loop_, std::move(result->endpoint), [this](std::string_view payload) { agent_->on_message(payload); },
+                                 [this](std::string_view reason) {
+                                   const std::string why(reason);
+                                   const auto gone = std::move(link_);
+                                   agent_->on_link_closed(why);
+                                 });
+  link_->start();
+  agent_->on_connected(*link_, *keys);
+}
+
+void Process::probe(std::uint64_t number, const core::Target& target) {
+  flows_->probe(target, [this, number](std::optional<proto::RefuseReason> refused, Micros dial) {
+    agent_->on_probe_result(number, refused, dial);
+  });
+}
+
+Status Process::save_pins(const std::array<core::Pin, 2>& pins) {
+  membership_.pins = pins;
+  return state_.save_pins(pins);
+}
+
+void Process::enrolled() {
+  membership_.token.clear();
+  const Status kept = state_.finish_join();
+  if (!kept) spdlog::error("joined, but storing it failed: {}; after a restart this machine must join again", kept.error().message());
+}
+
+void Process::connected(const std::string& address, const proto::Welcome& welcome, Micros took) {
+  last_reason_.clear();
+  fmt::print("connected to {} as {} in {}  (relay key {}, agent key {})\n", address, welcome.name, human_duration(took),
+             fingerprint(welcome.pins[0]), fingerprint(membership_.identity->pin()));
+  if (!std::exchange(hinted_, true) && options_.verb == Verb::kJoin) {
+    fmt::print("This machine's own ports may be published. For other machines in this LAN: nfagent allow 192.168.1.0/24\n");
+  }
+  std::fflush(stdout);
+}
+
+void Process::disconnected(const std::string& reason, Millis retry_in) {
+  // One line a cause: a relay that is down for a night does not fill the log.
+  if (reason != last_reason_) spdlog::warn("not connected: {}; next attempt in {}", escape(reason, 400), human_duration(retry_in));
+  last_reason_ = reason;
+}
+
+void Process::give_up(const std::string& reason) {
+  std::fprintf(stderr, "error: the relay refused: %s\n", reason.c_str());
+  state_.abandon_join();
+  stop(kExitRefused);
+}
+
+void Process::watch_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  signal_.handler = [this](io::Completion completion) {
+    if (completion.result > 0) stop(0);
+  };
+  loop_->poll(signal_, signals_.get(), POLLIN);
+}
+
+void Process::stop(int exit_code) {
+  if (std::exchange(stopping_, true)) return;
+  exit_code_ = exit_code;
+  agent_->stop();
+  deadline_ = std::make_unique<io::Timer>(*loop_, [this] { loop_->stop(); });
+  deadline_->arm(kStopTimeout);
+  flows_->stop([this] {
+    // A moment for the goodbye to leave; the relay would notice the closed connection anyway.
+    deadline_->arm(Millis{50});
+  });
+}
+
+std::size_t raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur;
+}
+
+int refuse(const Error& error) {
+  std::fprintf(stderr, "error: %s\n", error.message().c_str());
+  return kExitConfiguration;
+}
+
+Result<Membership> membership_for(const Options& options, State& state) {
+  if (options.verb == Verb::kRun) return state.load();
+  const auto line = proto::decode_join_line(options.join_text);
+  if (!line) return line.error();
+  return state.begin_join(*line);
+}
+
+}  // namespace
+
+int run_agent(const Options& options) {
+  auto state = State::open(options.directories.state);
+  if (!state) return refuse(state.error());
+  auto membership = membership_for(options, *state);
+  if (!membership) return refuse(membership.error());
+  const std::size_t descriptors = raise_descriptor_limit();
+  // Lives as long as the process: a name look-up on its own thread may outlast the loop's run.
+  auto* process = new Process(options, std::move(*state), std::move(*membership));
+  const Status started = process->start((descriptors - kReservedDescriptors) / 2);
+  if (!started) return refuse(started.error());
+  const int exit_code = process->run();
+  std::fflush(nullptr);
+  ::_exit(exit_code);
+}
+
+}  // namespace nfr::agent

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// RelayDial: from "HOST:PORT" to an authenticated TLS endpoint: resolve, connect, handshake. One attempt; every address
+// of a name is tried in turn. Agent's loop thread; names are resolved on a thread of their own.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "datapath/dial.hpp"
+#include "transport/tls_handshake.hpp"
+
+namespace nfr::agent {
+
+class RelayDial {
+ public:
+  struct Connected {
+    std::unique_ptr<transport::TlsEndpoint> endpoint;
+    net::Endpoint relay;  ///< where channels go, too
+  };
+  /// Called once, from the loop, never from inside start(); may destroy the dial.
+  using Done = std::function<void(Result<Connected>)>;
+
+  RelayDial(io::Loop& loop, std::shared_ptr<const tls::Context> context, Done done)
+      : loop_(loop), context_(std::move(context)), done_(std::move(done)) {}
+  ~RelayDial();
+
+  void start(const std::string& address);
+
+ private:
+  void resolve(const std::string& host, net::Port port);
+  void next(Error last);
+  void on_dialled(datapath::Dial::Outcome outcome);
+  void on_handshake(Result<std::unique_ptr<transport::TlsEndpoint>> result);
+
+  io::Loop& loop_;
+  std::shared_ptr<const tls::Context> context_;
+  Done done_;
+  std::vector<net::Endpoint> candidates_;  ///< still to try, next one last
+  net::Endpoint trying_;
+  std::unique_ptr<datapath::Dial> dial_;
+  std::unique_ptr<transport::TlsHandshake> handshake_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace nfr::agent

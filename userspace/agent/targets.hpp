@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Which targets this machine lets the relay reach: agent.toml's allow_targets and what `nfagent allow` added, held
+// against the machine's addresses of this moment. Agent's loop thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "core/allow_list.hpp"
+
+namespace nfr::agent {
+
+class Targets {
+ public:
+  Targets(core::AllowList configured, std::string state_dir, const Clock& clock)
+      : configured_(std::move(configured)), state_dir_(std::move(state_dir)), clock_(clock) {}
+
+  bool allowed(const net::Endpoint& target);
+
+ private:
+  void refresh();
+
+  core::AllowList configured_;
+  std::string state_dir_;
+  const Clock& clock_;
+  core::AllowList added_;
+  bool has_added_ = false;
+  std::vector<net::IpAddress> own_;
+  Instant next_refresh_{};
+};
+
+}  // namespace nfr::agent
