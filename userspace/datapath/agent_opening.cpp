@@ -107,7 +107,8 @@ void AgentOpening::on_target_dialled(Dial::Outcome outcome) {
   state_ = State::kAnswer;
   auto target = transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kVisitorOptions);
   transport::Endpoint& channel = *channel_;
-  pair_ = std::make_unique<Pair>(loop_, std::move(channel_), std::move(target), counters_, idle_timeout_, *this);
+  pair_ = std::make_unique<Pair>(loop_, std::move(channel_), std::move(target), counters_, idle_timeout_,
+                                 static_cast<PairEvents&>(*this));
   exact_ = std::make_unique<Exact>(loop_, channel);
   const auto dial_us = std::min<std::int64_t>(dial_time_.count(), std::numeric_limits<std::uint32_t>::max());
   const proto::Answer ready{start_->flow, std::nullopt, static_cast<std::uint32_t>(dial_us)};

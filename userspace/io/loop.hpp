@@ -123,6 +123,9 @@ class Loop {
   virtual void connect(Operation& operation, int socket, const sockaddr_storage& to, socklen_t length) = 0;
   /// One-shot; POLLERR and POLLHUP are always reported, so events may be 0.
   virtual void poll(Operation& operation, int fd, short events) = 0;
+  /// Multishot: a poll mask each time POLLERR, POLLHUP or POLLRDHUP comes up (io_uring always reports the last, so a
+  /// one-shot poll cannot wait for an RST behind a FIN). Ends with more == false.
+  virtual void watch(Operation& operation, int fd) = 0;
   /// Asks for an early end; the operation still completes (with -ECANCELED or its real result). Idle: no effect.
   virtual void cancel(Operation& operation) = 0;
 

@@ -74,6 +74,7 @@ void UringLoop::on_operation(Token token, const RingEvent& event) {
     case Kind::kSend:
     case Kind::kConnect:
     case Kind::kPoll: return finish(token, event.result);
+    case Kind::kWatch: return on_watch(token, event);
   }
 }
 
@@ -89,6 +90,12 @@ void UringLoop::on_accept(Token token, const RingEvent& event) {
   if (!armed) resubmit(token);
   ++completions_;
   slot.operation->complete(Completion{event.result, true, {}});
+}
+
+void UringLoop::on_watch(Token token, const RingEvent& event) {
+  if ((event.flags & IORING_CQE_F_MORE) == 0) return finish(token, event.result);
+  ++completions_;
+  slots_.at(token).operation->complete(Completion{event.result, true, {}});
 }
 
 void UringLoop::accept_failed(Token token, int error) {

@@ -141,6 +141,8 @@ void UringLoop::poll(Operation& operation, int fd, short events) {
   begin(operation, Request{.kind = Kind::kPoll, .fd = fd, .events = events});
 }
 
+void UringLoop::watch(Operation& operation, int fd) { begin(operation, Request{.kind = Kind::kWatch, .fd = fd}); }
+
 void UringLoop::cancel(Operation& operation) {
   if (!operation.in_flight()) return;
   const Token token = slots_.token(slot_of(operation));
@@ -192,6 +194,7 @@ void UringLoop::prepare(io_uring_sqe& entry, Token token) {
       case Kind::kPoll:
         io_uring_prep_poll_add(&entry, request.fd, static_cast<unsigned short>(request.events));
         break;
+      case Kind::kWatch: io_uring_prep_poll_multishot(&entry, request.fd, 0); break;
     }
   }
   entry.user_data = token.user_data();

@@ -30,6 +30,7 @@ class UringLoop final : public Loop {
   void send(Operation& operation, int socket, std::span<const std::byte> bytes) override;
   void connect(Operation& operation, int socket, const sockaddr_storage& to, socklen_t length) override;
   void poll(Operation& operation, int fd, short events) override;
+  void watch(Operation& operation, int fd) override;
   void cancel(Operation& operation) override;
 
   void post(std::function<void()> work) override;
@@ -61,6 +62,7 @@ class UringLoop final : public Loop {
   void on_operation(Token token, const RingEvent& event);
   void on_accept(Token token, const RingEvent& event);
   void on_receive(Token token, const RingEvent& event);
+  void on_watch(Token token, const RingEvent& event);
   void accept_failed(Token token, int error);
   void pause_accept(Token token, int error);
   void resume_accepts();

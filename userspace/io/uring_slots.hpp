@@ -37,7 +37,7 @@ class Token {
   std::uint64_t bits_ = 0;
 };
 
-enum class Kind : std::uint8_t { kAccept, kReceive, kReceiveInto, kSend, kConnect, kPoll };
+enum class Kind : std::uint8_t { kAccept, kReceive, kReceiveInto, kSend, kConnect, kPoll, kWatch };
 
 /// Where an operation is.
 enum class State : std::uint8_t {

@@ -167,16 +167,17 @@ void RawEndpoint::finish() {
 
 void RawEndpoint::watch_reset() {
   NFR_ASSERT(!closing_);
-  if (!failed_ && !poll_.in_flight()) loop_.poll(poll_, socket_.get(), 0);
+  if (!failed_ && !watch_.in_flight()) loop_.watch(watch_, socket_.get());
 }
 
-void RawEndpoint::on_polled(io::Completion completion) {
+void RawEndpoint::on_watched(io::Completion completion) {
   if (closing_) return close_when_idle();
   if (failed_ || completion.result < 0) return;
   const int error = (completion.result & POLLERR) != 0 ? take_socket_error(socket_.get()) : 0;
   if (error != 0) return note_broken(error);
   // POLLHUP alone: both directions are shut. In order if we sent FIN; else an RST whose error a send has consumed.
-  if ((completion.result & POLLHUP) != 0 && !finish_asked_) note_broken(ECONNRESET);
+  if ((completion.result & POLLHUP) != 0) return finish_asked_ ? void() : note_broken(ECONNRESET);
+  if (!completion.more) watch_reset();  // the kernel ended it for want of room in its completion ring
 }
 
 /// The connection is dead; bytes received before may still be read.
@@ -214,7 +215,7 @@ void RawEndpoint::close(CloseMode mode) {
   stall_.disarm();
   grace_.disarm();
   for (io::Operation* operation : {static_cast<io::Operation*>(&receive_), static_cast<io::Operation*>(&send_),
-                                   static_cast<io::Operation*>(&poll_)}) {
+                                   static_cast<io::Operation*>(&watch_)}) {
     if (operation->in_flight()) loop_.cancel(*operation);
   }
   if (in_flight()) return soon_.disarm();

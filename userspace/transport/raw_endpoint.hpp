@@ -65,13 +65,13 @@ class RawEndpoint final : public Endpoint {
   RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options);
   void on_received(io::Completion completion);
   void on_sent(io::Completion completion);
-  void on_polled(io::Completion completion);
+  void on_watched(io::Completion completion);
   void on_soon();
   void on_stall();
   void on_grace();
 
   bool over() const { return failed_ || closing_; }
-  bool in_flight() const { return receive_.in_flight() || send_.in_flight() || poll_.in_flight(); }
+  bool in_flight() const { return receive_.in_flight() || send_.in_flight() || watch_.in_flight(); }
   bool eof_is_real() const;
   void copy_unsent();
   void note_broken(int os_errno);
@@ -103,7 +103,7 @@ class RawEndpoint final : public Endpoint {
 
   Call<&RawEndpoint::on_received> receive_{*this};
   Call<&RawEndpoint::on_sent> send_{*this};
-  Call<&RawEndpoint::on_polled> poll_{*this};
+  Call<&RawEndpoint::on_watched> watch_{*this};
   io::Timer soon_;   // what must not happen inside the owner's call
   io::Timer stall_;
   io::Timer grace_;
