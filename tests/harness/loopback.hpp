@@ -154,7 +154,8 @@ struct Peer {
     if (got == 0) eof = true;
     if (got < 0 && errno != EAGAIN) error = errno;
     for (ssize_t i = 0; i < got; ++i) {
-      if (buffer[static_cast<std::size_t>(i)] != sequence_byte(receive_seed, received + static_cast<std::uint64_t>(i))) {
+      if (buffer[static_cast<std::size_t>(i)] !=
+          sequence_byte(receive_seed, received + static_cast<std::uint64_t>(i))) {
         corrupt = true;
       }
     }

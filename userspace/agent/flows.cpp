@@ -17,7 +17,8 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
  public:
   Flow(Flows& owner, std::uint64_t number, datapath::AgentChannel channel, const datapath::AgentOpeningOptions& options,
        datapath::AgentOpening::Decide decide)
-      : owner_(owner), number_(number),
+      : owner_(owner),
+        number_(number),
         opening_(owner.loop_, owner.crypto_, std::move(channel), options, std::move(decide), *this) {}
 
   void start() { opening_.start(); }
@@ -53,8 +54,8 @@ datapath::TargetDecision Flows::decide(const proto::Open& open, const proto::Sta
   return decision;
 }
 
-std::optional<proto::RefuseReason> Flows::open(const proto::Open& open, const net::Endpoint& relay, core::SessionId session,
-                                               const core::SessionKeys& keys) {
+std::optional<proto::RefuseReason> Flows::open(const proto::Open& open, const net::Endpoint& relay,
+                                               core::SessionId session, const core::SessionKeys& keys) {
   if (flows_.size() >= flow_count_max_ || stopped_) return proto::RefuseReason::exhausted;
   datapath::AgentOpeningOptions options;
   options.start_deadline = kStartDeadline;
@@ -75,13 +76,14 @@ void Flows::forget(std::uint64_t number) {
 void Flows::probe(const core::Target& target, Probed done) {
   if (probes_.size() >= kProbesMax) return done(proto::RefuseReason::exhausted, Micros{0});
   const std::uint64_t number = ++last_;
-  auto dial = std::make_unique<datapath::Dial>(loop_, [this, number, done = std::move(done)](datapath::Dial::Outcome outcome) {
-    const auto finished = std::move(probes_.at(number));
-    probes_.erase(number);
-    // The probe's connection ends by RST, which a service logs at most as a visitor that left.
-    if (outcome.os_errno != 0) return done(proto::refuse_from_errno(outcome.os_errno), Micros{0});
-    done(std::nullopt, outcome.took);
-  });
+  auto dial =
+      std::make_unique<datapath::Dial>(loop_, [this, number, done = std::move(done)](datapath::Dial::Outcome outcome) {
+        const auto finished = std::move(probes_.at(number));
+        probes_.erase(number);
+        // The probe's connection ends by RST, which a service logs at most as a visitor that left.
+        if (outcome.os_errno != 0) return done(proto::refuse_from_errno(outcome.os_errno), Micros{0});
+        done(std::nullopt, outcome.took);
+      });
   datapath::Dial& kept = *dial;
   probes_[number] = std::move(dial);
   kept.start(target.endpoint, kProbeDeadline);

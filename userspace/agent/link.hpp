@@ -17,7 +17,9 @@ class Link final : public core::AgentLink, private transport::MessageEvents {
   using OnClosed = std::function<void(std::string_view)>;  ///< may destroy the link
 
   Link(io::Loop& loop, std::unique_ptr<transport::Endpoint> endpoint, OnMessage on_message, OnClosed on_closed)
-      : message_(std::move(on_message)), closed_(std::move(on_closed)), stream_(loop, std::move(endpoint), *this, NFR_MESSAGE_MAX) {}
+      : message_(std::move(on_message)),
+        closed_(std::move(on_closed)),
+        stream_(loop, std::move(endpoint), *this, NFR_MESSAGE_MAX) {}
 
   void start() { stream_.start(); }
   void send(std::string payload) override { stream_.send(payload); }

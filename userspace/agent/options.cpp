@@ -73,7 +73,8 @@ Status read_verb(const std::vector<std::string>& words, const std::optional<std:
     options.rules.assign(words.begin() + 1, words.end());
     return {};
   }
-  if (words[0] != "run") return usage(fmt::format("'{}' is no command of nfagent: join, run or allow", escape(words[0])));
+  if (words[0] != "run")
+    return usage(fmt::format("'{}' is no command of nfagent: join, run or allow", escape(words[0])));
   if (words.size() > 1) return usage(fmt::format("run takes no '{}'", escape(words[1])));
   return {};
 }

@@ -31,7 +31,9 @@ constexpr int kExitConfiguration = 78;
 class Process final : public control::AgentWorld {
  public:
   Process(const Options& options, State state, Membership membership)
-      : options_(options), state_(std::move(state)), membership_(std::move(membership)),
+      : options_(options),
+        state_(std::move(state)),
+        membership_(std::move(membership)),
         targets_(options.config.allow_targets, options.directories.state, clock_) {}
 
   Status start(std::size_t flow_count_max);
@@ -88,7 +90,8 @@ Status Process::start(std::size_t flow_count_max) {
   auto loop = io::Loop::create(io::LoopOptions{.entries = 256, .buffer_count = 64});
   if (!loop) return loop.error().context("io_uring");
   loop_ = std::move(*loop);
-  flows_ = std::make_unique<Flows>(*loop_, crypto_, flow_count_max, [this](const core::Target& target) { return allowed(target); });
+  flows_ = std::make_unique<Flows>(*loop_, crypto_, flow_count_max,
+                                   [this](const core::Target& target) { return allowed(target); });
   control::AgentSettings settings;
   settings.addresses = membership_.addresses;
   settings.instance = core::InstanceId{random_.u64() | 1};
@@ -114,7 +117,8 @@ void Process::tick() {
 void Process::dial_relay(const std::string& address) {
   auto context = tls::Context::agent_session(membership_.identity, membership_.pins);
   if (!context) return loop_->post([this, error = context.error()] { agent_->on_dial_failed(error.message()); });
-  dial_ = std::make_unique<RelayDial>(*loop_, *context, [this](Result<RelayDial::Connected> result) { on_dialled(std::move(result)); });
+  dial_ = std::make_unique<RelayDial>(*loop_, *context,
+                                      [this](Result<RelayDial::Connected> result) { on_dialled(std::move(result)); });
   dial_->start(address);
 }
 
@@ -124,12 +128,13 @@ void Process::on_dialled(Result<RelayDial::Connected> result) {
   auto keys = result->endpoint->engine().export_session_keys();
   NFR_ASSERT(keys);  // the handshake is done
   relay_ = result->relay;
-  link_ = std::make_unique<Link>(*loop_, std::move(result->endpoint), [this](std::string_view payload) { agent_->on_message(payload); },
-                                 [this](std::string_view reason) {
-                                   const std::string why(reason);
-                                   const auto gone = std::move(link_);
-                                   agent_->on_link_closed(why);
-                                 });
+  link_ = std::make_unique<Link>(
+      *loop_, std::move(result->endpoint), [this](std::string_view payload) { agent_->on_message(payload); },
+      [this](std::string_view reason) {
+        const std::string why(reason);
+        const auto gone = std::move(link_);
+        agent_->on_link_closed(why);
+      });
   link_->start();
   agent_->on_connected(*link_, *keys);
 }
@@ -148,7 +153,9 @@ Status Process::save_pins(const std::array<core::Pin, 2>& pins) {
 void Process::enrolled() {
   membership_.token.clear();
   const Status kept = state_.finish_join();
-  if (!kept) spdlog::error("joined, but storing it failed: {}; after a restart this machine must join again", kept.error().message());
+  if (!kept)
+    spdlog::error("joined, but storing it failed: {}; after a restart this machine must join again",
+                  kept.error().message());
 }
 
 void Process::connected(const std::string& address, const proto::Welcome& welcome, Micros took) {
@@ -156,14 +163,16 @@ void Process::connected(const std::string& address, const proto::Welcome& welcom
   fmt::print("connected to {} as {} in {}  (relay key {}, agent key {})\n", address, welcome.name, human_duration(took),
              fingerprint(welcome.pins[0]), fingerprint(membership_.identity->pin()));
   if (!std::exchange(hinted_, true) && options_.verb == Verb::kJoin) {
-    fmt::print("This machine's own ports may be published. For other machines in this LAN: nfagent allow 192.168.1.0/24\n");
+    fmt::print(
+        "This machine's own ports may be published. For other machines in this LAN: nfagent allow 192.168.1.0/24\n");
   }
   std::fflush(stdout);
 }
 
 void Process::disconnected(const std::string& reason, Millis retry_in) {
   // One line a cause: a relay that is down for a night does not fill the log.
-  if (reason != last_reason_) spdlog::warn("not connected: {}; next attempt in {}", escape(reason, 400), human_duration(retry_in));
+  if (reason != last_reason_)
+    spdlog::warn("not connected: {}; next attempt in {}", escape(reason, 400), human_duration(retry_in));
   last_reason_ = reason;
 }
 

@@ -24,7 +24,8 @@ Result<std::vector<net::Endpoint>> look_up(const std::string& host, net::Port po
   addrinfo* list = nullptr;
   const int failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
   if (failed != 0) {
-    return Error(Code::kUnavailable, fmt::format("name '{}' cannot be resolved: {}", escape(host), ::gai_strerror(failed)));
+    return Error(Code::kUnavailable,
+                 fmt::format("name '{}' cannot be resolved: {}", escape(host), ::gai_strerror(failed)));
   }
   std::vector<net::Endpoint> out;
   for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
@@ -72,7 +73,8 @@ void RelayDial::next(Error last) {
   }
   trying_ = candidates_.back();
   candidates_.pop_back();
-  dial_ = std::make_unique<datapath::Dial>(loop_, [this](datapath::Dial::Outcome outcome) { on_dialled(std::move(outcome)); });
+  dial_ = std::make_unique<datapath::Dial>(loop_,
+                                           [this](datapath::Dial::Outcome outcome) { on_dialled(std::move(outcome)); });
   dial_->start(trying_, kConnectDeadline);
 }
 
@@ -82,7 +84,8 @@ void RelayDial::on_dialled(datapath::Dial::Outcome outcome) {
   auto engine = tls::Engine::create(context_);
   if (!engine) return next(engine.error());
   handshake_ = std::make_unique<transport::TlsHandshake>(
-      loop_, transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kChannelOptions), std::move(*engine),
+      loop_, transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kChannelOptions),
+      std::move(*engine),
       [this](Result<std::unique_ptr<transport::TlsEndpoint>> result) { on_handshake(std::move(result)); });
   handshake_->start(kHandshakeDeadline);
 }

@@ -50,7 +50,8 @@ Result<Membership> parse(const std::string& path, const std::string& content) {
   const json name = object.value("name", json());
   const json token = object.value("token", json(""));
   const auto raw_token = token.is_string() ? base64url_decode(token.get<std::string>()) : std::string();
-  if (out.addresses.empty() || !pinned || !name.is_string() || !raw_token) return damaged(path, "a field is missing or damaged");
+  if (out.addresses.empty() || !pinned || !name.is_string() || !raw_token)
+    return damaged(path, "a field is missing or damaged");
   out.name = name.get<std::string>();
   out.token = *raw_token;
   return out;
@@ -67,8 +68,9 @@ Result<State> State::open(const std::string& directory) {
   Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!lock.valid()) return Error::system("opening " + escape(path), errno);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Error(Code::kExists, fmt::format("another nfagent runs with the state in {}; stop it, or give this one another --state",
-                                            escape(directory)));
+    return Error(Code::kExists,
+                 fmt::format("another nfagent runs with the state in {}; stop it, or give this one another --state",
+                             escape(directory)));
   }
   return State(directory, std::move(lock));
 }
@@ -90,8 +92,10 @@ Result<Membership> State::read(const std::string& stem) const {
 Result<Membership> State::load() const {
   auto membership = read(joining() ? kJoining : kMember);
   if (membership || membership.error().code() != Code::kNotFound) return membership;
-  return Error(Code::kNotFound, fmt::format("this machine has not joined a relay (nothing in {}): on the relay type nfctl agent add "
-                                            "NAME, here nfagent join LINE", escape(directory_)));
+  return Error(Code::kNotFound,
+               fmt::format("this machine has not joined a relay (nothing in {}): on the relay type nfctl agent add "
+                           "NAME, here nfagent join LINE",
+                           escape(directory_)));
 }
 
 Status State::write(const std::string& stem, const Membership& membership) const {
@@ -149,7 +153,8 @@ Result<std::vector<std::string>> State::allowed_rules(const std::string& directo
   if (!content) return content.error();
   const json rules = json::parse(*content, nullptr, false);
   std::vector<std::string> out;
-  if (!rules.is_array()) return Error(Code::kInvalid, escape(allow_path(directory)) + " is not a list; remove it and allow again");
+  if (!rules.is_array())
+    return Error(Code::kInvalid, escape(allow_path(directory)) + " is not a list; remove it and allow again");
   for (const json& rule : rules) {
     if (rule.is_string()) out.push_back(rule.get<std::string>());
   }

@@ -20,7 +20,7 @@ struct Membership {
   std::vector<std::string> addresses;  ///< HOST:PORT of the relay
   std::array<core::Pin, 2> pins{};
   std::string name;
-  std::string token;                   ///< raw; only while joining
+  std::string token;  ///< raw; only while joining
   std::shared_ptr<const tls::Identity> identity;
 };
 
@@ -33,8 +33,8 @@ class State {
   Result<Membership> load() const;
   /// Stores a join under way, with a fresh key.
   Result<Membership> begin_join(const proto::JoinLine& line);
-  Status finish_join();             ///< the relay accepted: what was aside takes the place
-  void abandon_join();              ///< the relay refused
+  Status finish_join();  ///< the relay accepted: what was aside takes the place
+  void abandon_join();   ///< the relay refused
   Status save_pins(const std::array<core::Pin, 2>& pins);
 
   /// Rules added by `nfagent allow`; read again when the file changed.

@@ -19,7 +19,8 @@ std::string escape(std::string_view untrusted, std::size_t max_bytes = 200);
 
 /// RFC 4648 section 5, without padding.
 std::string base64url(std::span<const std::byte> bytes);
-Result<std::string> base64url_decode(std::string_view text);  ///< raw bytes in a string; kInvalid on any stray character
+Result<std::string> base64url_decode(
+    std::string_view text);  ///< raw bytes in a string; kInvalid on any stray character
 
 std::string hex(std::span<const std::byte> bytes);
 Result<std::string> hex_decode(std::string_view text);  ///< raw bytes in a string
@@ -27,9 +28,9 @@ Result<std::string> hex_decode(std::string_view text);  ///< raw bytes in a stri
 /// First 8 bytes of a key hash for people: "3f9a 77c1".  Takes >= 4 bytes.
 std::string fingerprint(std::span<const std::byte> digest);
 
-std::string human_duration(Micros duration);       ///< "0.4 ms", "21 ms", "12 s", "4 min", "3 d"
-std::string human_bytes(std::uint64_t bytes);      ///< "310 B", "1.1 kB", "880 MB" (decimal, as operators count)
-std::string utc_time(WallTime time);               ///< "Mon 23 Nov 04:10 UTC"
+std::string human_duration(Micros duration);   ///< "0.4 ms", "21 ms", "12 s", "4 min", "3 d"
+std::string human_bytes(std::uint64_t bytes);  ///< "310 B", "1.1 kB", "880 MB" (decimal, as operators count)
+std::string utc_time(WallTime time);           ///< "Mon 23 Nov 04:10 UTC"
 
 /// Bytes of a string as a span and back, for codecs and digests.
 inline std::span<const std::byte> as_bytes(std::string_view text) { return std::as_bytes(std::span(text)); }

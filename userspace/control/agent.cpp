@@ -56,7 +56,8 @@ void Agent::retry(std::string_view reason, std::optional<Millis> fixed) {
 void Agent::tick() {
   const Instant now = clock_.now();
   if (state_ == State::kIdle && now >= next_dial_) return dial();
-  if (state_ == State::kGreeting && now - last_heard_ > kGreetingTimeout) return close("the relay did not answer the hello");
+  if (state_ == State::kGreeting && now - last_heard_ > kGreetingTimeout)
+    return close("the relay did not answer the hello");
   if (state_ != State::kActive) return;
   if (now - last_heard_ > heartbeat_ * kMissedHeartbeats) {
     return close(fmt::format("the relay is silent for {}", human_duration(heartbeat_ * kMissedHeartbeats)));
@@ -97,7 +98,8 @@ void Agent::on_message(std::string_view payload) {
   if (const auto* bye = std::get_if<proto::Bye>(&*message)) return handle(*bye);
   if (const auto* welcome = std::get_if<proto::Welcome>(&*message)) return handle(*welcome);
   if (state_ != State::kActive) return close("the relay did not begin with welcome");
-  if (const auto* ping = std::get_if<proto::Ping>(&*message)) return link_->send(proto::encode(proto::Pong{ping->number}));
+  if (const auto* ping = std::get_if<proto::Ping>(&*message))
+    return link_->send(proto::encode(proto::Pong{ping->number}));
   if (const auto* open = std::get_if<proto::Open>(&*message)) return handle(*open);
   if (const auto* probe = std::get_if<proto::Probe>(&*message)) return handle(*probe);
   if (const auto* pins = std::get_if<proto::Pins>(&*message)) return store_pins(pins->pins);
@@ -106,7 +108,8 @@ void Agent::on_message(std::string_view payload) {
 
 void Agent::handle(const proto::Welcome& welcome) {
   if (state_ != State::kGreeting) return close("the relay greeted twice");
-  if (welcome.version != NFR_WIRE_VERSION || welcome.heartbeat_ms < 50) return close("the relay's welcome makes no sense");
+  if (welcome.version != NFR_WIRE_VERSION || welcome.heartbeat_ms < 50)
+    return close("the relay's welcome makes no sense");
   if (!core::parse_agent_name(welcome.name)) return close("the relay's welcome names no agent");
   state_ = State::kActive;
   session_ = welcome.session;
@@ -141,8 +144,10 @@ void Agent::handle(const proto::Bye& bye) {
 
 void Agent::handle(const proto::Open& open) {
   std::optional<proto::RefuseReason> refusal;
-  if (!world_.allowed(open.target)) refusal = proto::RefuseReason::not_allowed;
-  else if (open.leg == core::Leg::kPlain && settings_.leg_min == core::Leg::kTls) refusal = proto::RefuseReason::leg_not_allowed;
+  if (!world_.allowed(open.target))
+    refusal = proto::RefuseReason::not_allowed;
+  else if (open.leg == core::Leg::kPlain && settings_.leg_min == core::Leg::kTls)
+    refusal = proto::RefuseReason::leg_not_allowed;
   if (!refusal) refusal = world_.open_channel(open, session_, keys_);
   if (refusal) link_->send(proto::encode(proto::OpenFailed{open.number, static_cast<std::uint16_t>(*refusal)}));
 }

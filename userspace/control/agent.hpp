@@ -24,7 +24,8 @@ class AgentWorld {
   /// TCP and TLS to "HOST:PORT". Answer: on_connected or on_dial_failed, exactly one.
   virtual void dial_relay(const std::string& address) = 0;
   /// Opens a channel for this OPEN and serves it to its end; a reason when that cannot even be begun.
-  virtual std::optional<proto::RefuseReason> open_channel(const proto::Open& open, core::SessionId session, const core::SessionKeys& keys) = 0;
+  virtual std::optional<proto::RefuseReason> open_channel(const proto::Open& open, core::SessionId session,
+                                                          const core::SessionKeys& keys) = 0;
   /// Dials the target and hangs up. Answer: on_probe_result.
   virtual void probe(std::uint64_t number, const core::Target& target) = 0;
   /// The allow list of this machine; nothing from the relay can widen it.

@@ -11,8 +11,9 @@ namespace {
 constexpr std::chrono::hours kTokenLife{24};
 
 Error bad_token(std::string_view name, std::string_view why) {
-  return {Code::kDenied, fmt::format("join line for '{}' {}; ask the relay's operator for another: nfctl agent rejoin {}",
-                                     escape(name, 64), why, escape(name, 64))};
+  return {Code::kDenied,
+          fmt::format("join line for '{}' {}; ask the relay's operator for another: nfctl agent rejoin {}",
+                      escape(name, 64), why, escape(name, 64))};
 }
 
 }  // namespace
@@ -38,7 +39,8 @@ Result<AgentBook::Invitation> AgentBook::add(std::string_view name) {
   auto parsed = core::parse_agent_name(name);
   if (!parsed) return parsed.error();
   if (find(*parsed) != nullptr) {
-    return Error(Code::kExists, fmt::format("agent {} exists; for a new join line: nfctl agent rejoin {}", *parsed, *parsed));
+    return Error(Code::kExists,
+                 fmt::format("agent {} exists; for a new join line: nfctl agent rejoin {}", *parsed, *parsed));
   }
   core::AgentRecord record;
   record.name = *parsed;
@@ -93,8 +95,9 @@ Result<core::AgentRecord> AgentBook::enroll(std::string_view name, std::string_v
 Result<core::AgentRecord> AgentBook::need(std::string_view name) const {
   const core::AgentRecord* record = find(name);
   if (record != nullptr) return *record;
-  return Error(Code::kNotFound, fmt::format("no agent is named '{}'; `nfctl agents` lists them, `nfctl agent add {}` makes one",
-                                            escape(name, 64), escape(name, 64)));
+  return Error(Code::kNotFound,
+               fmt::format("no agent is named '{}'; `nfctl agents` lists them, `nfctl agent add {}` makes one",
+                           escape(name, 64), escape(name, 64)));
 }
 
 const core::AgentRecord* AgentBook::find(core::AgentId id) const {

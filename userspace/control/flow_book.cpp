@@ -46,7 +46,8 @@ void FlowBook::on_visitor(core::VisitorRef ref, core::MappingId mapping_id, cons
   const core::FlowId id = flow.id;
   by_visitor_[ref] = id;
   Flow& kept = flows_.emplace(id, std::move(flow)).first->second;
-  if (flows_.size() > settings_.flow_count_max) return refuse(id, fmt::format("{} flows are running (flow_count_max)", flows_.size() - 1));
+  if (flows_.size() > settings_.flow_count_max)
+    return refuse(id, fmt::format("{} flows are running (flow_count_max)", flows_.size() - 1));
   if (agent->revoked) return refuse(id, fmt::format("agent {} is revoked", agent->name));
   if (sessions_.active(agent->id) != nullptr) return ask(kept, mapping);
   if (!agent_was_here(agent->id)) return refuse(id, away_text(*agent));
@@ -64,7 +65,8 @@ std::string FlowBook::away_text(const core::AgentRecord& agent) const {
   const SessionBook::LastSeen* seen = sessions_.last_seen(agent.id);
   if (seen == nullptr) return fmt::format("agent {} away (not seen since the relay started)", agent.name);
   const auto away = std::chrono::duration_cast<Micros>(clock_.now() - seen->at);
-  return fmt::format("agent {} away since {} (last seen from {})", agent.name, human_duration(away), seen->address.address.text());
+  return fmt::format("agent {} away since {} (last seen from {})", agent.name, human_duration(away),
+                     seen->address.address.text());
 }
 
 core::Leg FlowBook::effective_leg(const core::Mapping& mapping, const SessionBook::Session* session) {
@@ -89,8 +91,10 @@ void FlowBook::on_session_up(core::AgentId agent) {
   for (const core::FlowId id : waiting) {
     Flow& flow = flows_.at(id);
     const MappingBook::Entry* entry = mappings_.find(flow.mapping);
-    if (entry == nullptr) refuse(id, "unmapped");
-    else ask(flow, entry->mapping);
+    if (entry == nullptr)
+      refuse(id, "unmapped");
+    else
+      ask(flow, entry->mapping);
   }
 }
 
@@ -199,8 +203,10 @@ std::size_t FlowBook::cut_if(const std::function<bool(const Flow&)>& matches) {
   }
   for (const core::FlowId id : chosen) {
     const State state = flows_.at(id).state;
-    if (state == State::kWaiting || state == State::kAsked) refuse(id, "cut");
-    else plane_.cut(id);
+    if (state == State::kWaiting || state == State::kAsked)
+      refuse(id, "cut");
+    else
+      plane_.cut(id);
   }
   return chosen.size();
 }

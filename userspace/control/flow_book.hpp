@@ -38,10 +38,10 @@ class FlowBook {
     net::Endpoint visitor_address;
     net::Endpoint public_endpoint;  ///< as the visitor dialled it
     core::MappingId mapping;
-    std::string mapping_text;       ///< survives unmap
+    std::string mapping_text;  ///< survives unmap
     core::AgentId agent;
     std::string agent_name;
-    core::SessionId session;        ///< the OPEN went to
+    core::SessionId session;  ///< the OPEN went to
     core::Leg leg = core::Leg::kPlain;
     Instant started;
     Instant deadline;
@@ -58,10 +58,11 @@ class FlowBook {
     std::uint64_t out_bytes = 0;
   };
 
-  FlowBook(MappingBook& mappings, AgentBook& agents, SessionBook& sessions, core::DataPlane& plane, core::Crypto& crypto,
-           Clock& clock, FlowSettings settings);
+  FlowBook(MappingBook& mappings, AgentBook& agents, SessionBook& sessions, core::DataPlane& plane,
+           core::Crypto& crypto, Clock& clock, FlowSettings settings);
 
-  void on_visitor(core::VisitorRef ref, core::MappingId mapping, const net::Endpoint& visitor, const net::Endpoint& local);
+  void on_visitor(core::VisitorRef ref, core::MappingId mapping, const net::Endpoint& visitor,
+                  const net::Endpoint& local);
   void on_visitor_gone(core::VisitorRef ref);
   void on_channel(core::ChannelRef channel, std::span<const std::byte> preface, core::Leg leg);
   void on_open_failed(core::AgentId agent, std::uint64_t number, std::uint16_t reason);

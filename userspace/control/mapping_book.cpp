@@ -57,7 +57,8 @@ void MappingBook::add(const Request& request, std::function<void(Result<core::Ma
     return done(Error(Code::kNotFound, fmt::format("no agent is named '{}'; nfctl agent add {} makes one",
                                                    escape(request.agent, 64), escape(request.agent, 64))));
   }
-  core::Mapping mapping{{}, request.public_endpoint, agent->id, request.target, request.leg, request.idle_timeout, clock_.wall()};
+  core::Mapping mapping{{},          request.public_endpoint, agent->id,    request.target,
+                        request.leg, request.idle_timeout,    clock_.wall()};
   for (auto& [id, entry] : entries_) {
     if (!overlap(entry.mapping.public_endpoint, mapping.public_endpoint)) continue;
     const bool same = entry.mapping.public_endpoint == mapping.public_endpoint;
@@ -71,7 +72,8 @@ void MappingBook::add(const Request& request, std::function<void(Result<core::Ma
   }
   // The id comes from the store, so the port is opened under a stored mapping and taken back if that fails.
   const auto id = store_.put_mapping(mapping);
-  if (!id) return done(id.error().context(fmt::format("storing mapping {}", core::public_text(mapping.public_endpoint))));
+  if (!id)
+    return done(id.error().context(fmt::format("storing mapping {}", core::public_text(mapping.public_endpoint))));
   mapping.id = *id;
   entries_[mapping.id] = Entry{mapping, {}, true, {}};
   ports_.open(mapping.id, mapping.public_endpoint,
@@ -88,7 +90,8 @@ void MappingBook::finish_add(core::Mapping mapping, const Status& opened,
   }
   entries_.erase(found);
   const Status removed = store_.remove_mapping(mapping.id);
-  if (!removed) spdlog::error("taking back mapping {}: {}", core::public_text(mapping.public_endpoint), removed.error().message());
+  if (!removed)
+    spdlog::error("taking back mapping {}: {}", core::public_text(mapping.public_endpoint), removed.error().message());
   done(opened.error());
 }
 
@@ -96,7 +99,8 @@ void MappingBook::replace(Entry& entry, core::Mapping mapping, const std::functi
   mapping.id = entry.mapping.id;
   mapping.created = entry.mapping.created;
   const auto stored = store_.put_mapping(mapping);
-  if (!stored) return done(stored.error().context(fmt::format("storing mapping {}", core::public_text(mapping.public_endpoint))));
+  if (!stored)
+    return done(stored.error().context(fmt::format("storing mapping {}", core::public_text(mapping.public_endpoint))));
   entry.mapping = mapping;
   done(mapping);
 }
@@ -104,7 +108,8 @@ void MappingBook::replace(Entry& entry, core::Mapping mapping, const std::functi
 Result<core::Mapping> MappingBook::remove(const net::Endpoint& public_endpoint) {
   Entry* entry = find_mutable(public_endpoint);
   if (entry == nullptr) {
-    return Error(Code::kNotFound, fmt::format("{} is not mapped; `nfctl maps` lists what is", core::public_text(public_endpoint)));
+    return Error(Code::kNotFound,
+                 fmt::format("{} is not mapped; `nfctl maps` lists what is", core::public_text(public_endpoint)));
   }
   core::Mapping mapping = entry->mapping;
   const Status removed = store_.remove_mapping(mapping.id);

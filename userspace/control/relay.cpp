@@ -31,7 +31,8 @@ void Relay::tick() {
   const Instant now = seams_.clock.now();
   for (auto next = probes_.begin(); next != probes_.end();) {
     const auto probe = next++;
-    if (now > probe->second.deadline) finish_probe(probe->first, "no_answer", "the agent did not report in time", Micros{0});
+    if (now > probe->second.deadline)
+      finish_probe(probe->first, "no_answer", "the agent did not report in time", Micros{0});
   }
 }
 
@@ -88,7 +89,8 @@ Result<std::size_t> Relay::agent_revoke(std::string_view name) {
   const auto record = agents_.revoke(name);
   if (!record) return record.error();
   const std::size_t cut = cut_agent(record->id);
-  sessions_.end(record->id, proto::ByeCode::kRevoked, fmt::format("agent {} was revoked by the relay's operator", record->name));
+  sessions_.end(record->id, proto::ByeCode::kRevoked,
+                fmt::format("agent {} was revoked by the relay's operator", record->name));
   return cut;
 }
 
@@ -97,7 +99,8 @@ Result<std::size_t> Relay::agent_remove(std::string_view name) {
   if (!record) return record.error();
   const std::size_t cut = cut_agent(record->id);
   mappings_.drop_agent(record->id);
-  sessions_.end(record->id, proto::ByeCode::kRevoked, fmt::format("agent {} was removed by the relay's operator", record->name));
+  sessions_.end(record->id, proto::ByeCode::kRevoked,
+                fmt::format("agent {} was removed by the relay's operator", record->name));
   return cut;
 }
 
@@ -126,7 +129,8 @@ void Relay::probe(MapResult result, std::function<void(Result<MapResult>)> done)
   const core::AgentId agent = result.mapping.agent;
   const core::Target target = result.mapping.target;
   const bool revoked = agents_.find(agent)->revoked;
-  probes_[number] = PendingProbe{agent, seams_.clock.now() + settings_.probe_timeout, std::move(result), std::move(done)};
+  probes_[number] =
+      PendingProbe{agent, seams_.clock.now() + settings_.probe_timeout, std::move(result), std::move(done)};
   if (sessions_.send(agent, proto::Probe{number, target})) return;
   finish_probe(number, "agent_away", revoked ? "the agent is revoked" : "the agent is not connected", Micros{0});
 }
@@ -139,11 +143,11 @@ void Relay::finish_probe(std::uint64_t number, std::string state, std::string te
   pending.result.probe_text = std::move(text);
   pending.result.dial = dial;
   if (pending.result.probe_state == "agent_away") {
-    pending.result.warnings.push_back(fmt::format("agent {}: {}; visitors are refused until it is back", pending.result.agent,
-                                                  pending.result.probe_text));
+    pending.result.warnings.push_back(fmt::format("agent {}: {}; visitors are refused until it is back",
+                                                  pending.result.agent, pending.result.probe_text));
   } else if (pending.result.probe_state != "answers") {
-    pending.result.warnings.push_back(fmt::format("target {} does not answer: {}", pending.result.mapping.target.text(),
-                                                  pending.result.probe_text));
+    pending.result.warnings.push_back(
+        fmt::format("target {} does not answer: {}", pending.result.mapping.target.text(), pending.result.probe_text));
   }
   pending.done(std::move(pending.result));
 }
@@ -154,8 +158,10 @@ Result<Relay::UnmapResult> Relay::unmap(const net::Endpoint& public_endpoint, bo
   UnmapResult result{*mapping, 0, 0};
   flows_.refuse_waiting_of(mapping->id);
   const auto of_mapping = [&](const FlowBook::Flow& flow) { return flow.mapping == mapping->id; };
-  if (now) result.cut = flows_.cut_if(of_mapping);
-  else result.running = flows_.count_of(of_mapping);
+  if (now)
+    result.cut = flows_.cut_if(of_mapping);
+  else
+    result.running = flows_.count_of(of_mapping);
   return result;
 }
 

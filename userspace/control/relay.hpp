@@ -41,7 +41,9 @@ class Relay final : private SessionBook::Observer {
   void stop();
 
   // Events of sessions.
-  void on_link(core::LinkId id, core::AgentLink& link, core::PeerIdentity peer) { sessions_.on_link(id, link, std::move(peer)); }
+  void on_link(core::LinkId id, core::AgentLink& link, core::PeerIdentity peer) {
+    sessions_.on_link(id, link, std::move(peer));
+  }
   void on_link_message(core::LinkId id, std::string_view payload) { sessions_.on_message(id, payload); }
   void on_link_closed(core::LinkId id, std::string_view reason) { sessions_.on_link_closed(id, reason); }
   // Events of the data plane.

@@ -39,7 +39,8 @@ void SessionBook::on_message(core::LinkId id, std::string_view payload) {
     if (hello == nullptr) return hang_up(session, proto::ByeCode::kProtocol, "the first message must be hello");
     return login(session, *hello);
   }
-  if (const auto* ping = std::get_if<proto::Ping>(&*message)) return session.link->send(proto::encode(proto::Pong{ping->number}));
+  if (const auto* ping = std::get_if<proto::Ping>(&*message))
+    return session.link->send(proto::encode(proto::Pong{ping->number}));
   if (const auto* bye = std::get_if<proto::Bye>(&*message)) {
     spdlog::info("agent {} says bye: {}", agents_.find(session.agent)->name, escape(bye->text));
     session.closing = true;
@@ -53,14 +54,17 @@ Result<core::AgentRecord> SessionBook::identify(const Session& session, const pr
   const core::AgentRecord* known = agents_.find_key(session.peer.key);
   if (known != nullptr) return *known;
   if (hello.enroll) return agents_.enroll(hello.enroll->name, hello.enroll->token, session.peer.key);
-  return Error(Code::kNotFound, fmt::format("agent key {} is not known to this relay (revoked, or another relay): ask for a new "
-                                            "join line: nfctl agent rejoin NAME", fingerprint(session.peer.key)));
+  return Error(Code::kNotFound,
+               fmt::format("agent key {} is not known to this relay (revoked, or another relay): ask for a new "
+                           "join line: nfctl agent rejoin NAME",
+                           fingerprint(session.peer.key)));
 }
 
 void SessionBook::login(Session& session, const proto::Hello& hello) {
   if (hello.version != NFR_WIRE_VERSION) {
-    return hang_up(session, proto::ByeCode::kVersion,
-                   fmt::format("agent speaks protocol {}, this relay {}: update the older one", hello.version, NFR_WIRE_VERSION));
+    return hang_up(
+        session, proto::ByeCode::kVersion,
+        fmt::format("agent speaks protocol {}, this relay {}: update the older one", hello.version, NFR_WIRE_VERSION));
   }
   const auto agent = identify(session, hello);
   if (!agent) {
@@ -88,7 +92,8 @@ bool SessionBook::contested(Session& session, const Session& current) {
   Contest& contest = contests_[current.agent];
   const Instant now = clock_.now();
   std::erase_if(contest.takeovers, [&](const Takeover& t) { return now - t.at > kContestWindow; });
-  const Takeover takeover{now, std::min(session.instance, current.instance), std::max(session.instance, current.instance)};
+  const Takeover takeover{now, std::min(session.instance, current.instance),
+                          std::max(session.instance, current.instance)};
   const auto same = std::count_if(contest.takeovers.begin(), contest.takeovers.end(),
                                   [&](const Takeover& t) { return t.low == takeover.low && t.high == takeover.high; });
   if (static_cast<std::size_t>(same) < kTakeoversBeforeContest) {
@@ -96,8 +101,9 @@ bool SessionBook::contested(Session& session, const Session& current) {
     return false;
   }
   contest.noted = now;
-  contest.note = fmt::format("two machines use this identity: {} (kept) and {} (refused); give one its own: nfctl agent add NAME",
-                             current.peer.address.address.text(), session.peer.address.address.text());
+  contest.note =
+      fmt::format("two machines use this identity: {} (kept) and {} (refused); give one its own: nfctl agent add NAME",
+                  current.peer.address.address.text(), session.peer.address.address.text());
   spdlog::warn("agent {}: {}", agents_.find(current.agent)->name, contest.note);
   current.link->send(proto::encode(proto::Notice{contest.note}));
   hang_up(session, proto::ByeCode::kDuplicate, contest.note);
@@ -111,8 +117,8 @@ void SessionBook::activate(Session& session, const core::AgentRecord& agent) {
   while (!session.id || by_id_.contains(session.id));
   by_agent_[agent.id] = session.link_id;
   by_id_[session.id] = session.link_id;
-  proto::Welcome welcome{NFR_WIRE_VERSION, agent.name, session.id, static_cast<std::uint32_t>(settings_.heartbeat.count()),
-                         keys_.pins()};
+  proto::Welcome welcome{NFR_WIRE_VERSION, agent.name, session.id,
+                         static_cast<std::uint32_t>(settings_.heartbeat.count()), keys_.pins()};
   session.link->send(proto::encode(welcome));
   spdlog::info("agent {} connected from {} ({})", agent.name, session.peer.address.text(), session.software);
   observer_.on_session_up(session);
@@ -156,7 +162,8 @@ void SessionBook::tick() {
 
 void SessionBook::tick_one(Session& session, Instant now) {
   if (!session.id) {
-    if (now - session.last_heard > settings_.login_timeout) hang_up(session, proto::ByeCode::kProtocol, "no hello in time");
+    if (now - session.last_heard > settings_.login_timeout)
+      hang_up(session, proto::ByeCode::kProtocol, "no hello in time");
     return;
   }
   if (now - session.last_heard > settings_.heartbeat * kMissedHeartbeats) {

@@ -8,8 +8,8 @@
 #include <string>
 #include <string_view>
 
-#include "control/agent_book.hpp"
 #include "base/random.hpp"
+#include "control/agent_book.hpp"
 #include "core/seams.hpp"
 #include "nfr/wire/wire.h"
 #include "proto/message.hpp"
@@ -27,15 +27,15 @@ class SessionBook {
     core::LinkId link_id;
     core::AgentLink* link = nullptr;
     core::PeerIdentity peer;
-    core::SessionId id;       ///< none until login
-    core::AgentId agent;      ///< none until login
+    core::SessionId id;   ///< none until login
+    core::AgentId agent;  ///< none until login
     core::InstanceId instance;
     core::Leg leg_min = core::Leg::kPlain;
-    std::string software;     ///< escaped
+    std::string software;  ///< escaped
     WallTime since;
     Instant last_heard;
     Instant last_ping;
-    bool closing = false;     ///< bye was sent; messages are ignored, the link is going
+    bool closing = false;  ///< bye was sent; messages are ignored, the link is going
   };
 
   class Observer {

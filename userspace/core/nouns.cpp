@@ -12,8 +12,10 @@ Result<std::string> parse_agent_name(std::string_view text) {
   bool good = !text.empty() && text.size() <= 32 && alphanumeric(text[0]);
   for (const char c : text) good = good && (alphanumeric(c) || c == '-' || c == '_' || c == '.');
   if (good) return std::string(text);
-  return Error(Code::kInvalid, fmt::format("'{}' is not an agent name: 1 to 32 of a-z 0-9 - _ . beginning with a letter "
-                                           "or digit, such as client1", escape(text, 64)));
+  return Error(Code::kInvalid,
+               fmt::format("'{}' is not an agent name: 1 to 32 of a-z 0-9 - _ . beginning with a letter "
+                           "or digit, such as client1",
+                           escape(text, 64)));
 }
 
 Result<Target> Target::parse(std::string_view text) {

@@ -15,11 +15,11 @@
 
 namespace nfr::core {
 
-using AgentId = Id<struct AgentTag>;      ///< row in the store; never reused
-using MappingId = Id<struct MappingTag>;  ///< row in the store; never reused
-using SessionId = Id<struct SessionTag>;  ///< random, one per login
-using FlowId = Id<struct FlowTag>;        ///< counts up from relay start
-using LinkId = Id<struct LinkTag>;        ///< one accepted TLS connection on the relay
+using AgentId = Id<struct AgentTag>;        ///< row in the store; never reused
+using MappingId = Id<struct MappingTag>;    ///< row in the store; never reused
+using SessionId = Id<struct SessionTag>;    ///< random, one per login
+using FlowId = Id<struct FlowTag>;          ///< counts up from relay start
+using LinkId = Id<struct LinkTag>;          ///< one accepted TLS connection on the relay
 using InstanceId = Id<struct InstanceTag>;  ///< random per agent process start
 
 using Digest = std::array<std::byte, 32>;  ///< SHA-256
@@ -53,8 +53,8 @@ struct Mapping {
   net::Endpoint public_endpoint;
   AgentId agent;
   Target target;
-  std::optional<Leg> leg;   ///< what the operator asked for; nothing: chosen by rule
-  Millis idle_timeout{0};   ///< 0: never
+  std::optional<Leg> leg;  ///< what the operator asked for; nothing: chosen by rule
+  Millis idle_timeout{0};  ///< 0: never
   WallTime created;
 };
 
@@ -62,9 +62,9 @@ struct Mapping {
 struct AgentRecord {
   AgentId id;
   std::string name;
-  std::optional<Pin> key;             ///< bound at enrolment
-  std::optional<Digest> token_hash;   ///< SHA-256 of an unused join token
-  WallTime token_expires;             ///< meaningful with token_hash
+  std::optional<Pin> key;            ///< bound at enrolment
+  std::optional<Digest> token_hash;  ///< SHA-256 of an unused join token
+  WallTime token_expires;            ///< meaningful with token_hash
   bool revoked = false;
   WallTime created;
 };

@@ -70,8 +70,9 @@ struct PeerIdentity {
 class AgentLink {
  public:
   virtual ~AgentLink() = default;
-  virtual void send(std::string payload) = 0;  ///< one JSON message; framed and queued; a peer that never reads is closed
-  virtual void close() = 0;                    ///< after what was queued; on_link_closed follows, not from inside this call
+  virtual void send(
+      std::string payload) = 0;  ///< one JSON message; framed and queued; a peer that never reads is closed
+  virtual void close() = 0;      ///< after what was queued; on_link_closed follows, not from inside this call
 };
 
 /// A visitor accepted on a data thread and waiting for its channel.
@@ -109,10 +110,10 @@ struct FlowSpec {
 class DataPlane {
  public:
   virtual ~DataPlane() = default;
-  virtual void refuse(VisitorRef visitor) = 0;                                     ///< ends it by RST
-  virtual void start(VisitorRef visitor, ChannelRef channel, FlowSpec spec) = 0;   ///< START, READY, then join both
-  virtual void reject(ChannelRef channel) = 0;                                     ///< ends it by RST, without a word
-  virtual void cut(FlowId flow) = 0;                                               ///< RST to both ends
+  virtual void refuse(VisitorRef visitor) = 0;                                    ///< ends it by RST
+  virtual void start(VisitorRef visitor, ChannelRef channel, FlowSpec spec) = 0;  ///< START, READY, then join both
+  virtual void reject(ChannelRef channel) = 0;                                    ///< ends it by RST, without a word
+  virtual void cut(FlowId flow) = 0;                                              ///< RST to both ends
 };
 
 /// Public ports. The holder keeps the listeners; visitors arrive as Relay::on_visitor(mapping).

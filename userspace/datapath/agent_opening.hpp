@@ -4,7 +4,8 @@
 // is allowed is decided by the callback it is given.
 //
 // kDialRelay -> kHandshake (tls) -> kPreface -> kAwaitStart -> kDialTarget -> kAnswer -> kPaired
-//                                                  \-> kRefuse -> kLinger -> kClosing;   any -> kClosing by cut or error
+//                                                  \-> kRefuse -> kLinger -> kClosing;   any -> kClosing by cut or
+//                                                  error
 #pragma once
 
 #include <functional>
@@ -37,10 +38,10 @@ struct TargetDecision {
 };
 
 struct AgentOpeningOptions {
-  Millis relay_deadline{10'000};   ///< connect, TLS and preface, each
-  Millis start_deadline{0};        ///< from preface to START; 0: waits for ever (a pooled channel)
+  Millis relay_deadline{10'000};  ///< connect, TLS and preface, each
+  Millis start_deadline{0};       ///< from preface to START; 0: waits for ever (a pooled channel)
   Millis target_deadline{5'000};
-  Millis linger{5'000};            ///< for the relay to take a REFUSED
+  Millis linger{5'000};  ///< for the relay to take a REFUSED
 };
 
 /// Of failed, refused and ended exactly one is called, as the last event; the opening may be destroyed inside.
@@ -69,8 +70,18 @@ class AgentOpening final : private PairEvents, private transport::EndpointEvents
   const std::shared_ptr<core::FlowCounters>& counters() const { return counters_; }  ///< from the visitor's view
 
  private:
-  enum class State { kDialRelay, kHandshake, kPreface, kAwaitStart, kDialTarget, kAnswer, kPaired, kRefuse, kLinger,
-                     kClosing };
+  enum class State {
+    kDialRelay,
+    kHandshake,
+    kPreface,
+    kAwaitStart,
+    kDialTarget,
+    kAnswer,
+    kPaired,
+    kRefuse,
+    kLinger,
+    kClosing
+  };
   using Exact = transport::ExactIo;
   using Outcome = std::variant<Error, proto::RefuseReason, core::FlowEnd>;
 

@@ -160,10 +160,10 @@ void DataCore::start(core::VisitorRef visitor, transport::Carrier channel, core:
   auto endpoint = found->second->take();
   waiting_.erase(found);
   const core::FlowId id = spec.id;
-  auto flow = std::make_unique<RelayOpening>(
-      loop_, crypto_, std::move(endpoint),
-      transport::make_endpoint(loop_, std::move(channel), transport::kChannelOptions), std::move(spec),
-      options_.answer_deadline, static_cast<RelayFlowEvents&>(*this));
+  auto flow =
+      std::make_unique<RelayOpening>(loop_, crypto_, std::move(endpoint),
+                                     transport::make_endpoint(loop_, std::move(channel), transport::kChannelOptions),
+                                     std::move(spec), options_.answer_deadline, static_cast<RelayFlowEvents&>(*this));
   RelayOpening& started = *flow;
   flows_.emplace(id, std::move(flow));
   started.start();

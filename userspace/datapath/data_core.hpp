@@ -30,11 +30,11 @@ class DataEvents {
 };
 
 struct DataOptions {
-  std::uint32_t thread = 0;          ///< number of this data thread, part of every VisitorRef
-  std::size_t waiting_max = 4096;    ///< visitors that wait for a channel; more are reset at once
+  std::uint32_t thread = 0;        ///< number of this data thread, part of every VisitorRef
+  std::size_t waiting_max = 4096;  ///< visitors that wait for a channel; more are reset at once
   Millis waiting_timeout{15'000};
-  Millis answer_deadline{10'000};    ///< START to READY or REFUSED
-  Millis accept_pause{100};          ///< after accept failed (descriptors used up)
+  Millis answer_deadline{10'000};  ///< START to READY or REFUSED
+  Millis accept_pause{100};        ///< after accept failed (descriptors used up)
 };
 
 class DataCore final : private RelayFlowEvents {

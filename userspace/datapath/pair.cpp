@@ -12,11 +12,9 @@ using transport::CloseMode;
 
 Pair::Pair(io::Loop& loop, std::unique_ptr<transport::Endpoint> visitor, std::unique_ptr<transport::Endpoint> target,
            std::shared_ptr<core::FlowCounters> counters, Millis idle_timeout, PairEvents& events)
-    : loop_(loop),
-      counters_(std::move(counters)),
-      idle_timeout_(idle_timeout),
-      events_(events),
-      idle_(loop, [this] { on_idle_check(); }) {
+    : loop_(loop), counters_(std::move(counters)), idle_timeout_(idle_timeout), events_(events), idle_(loop, [this] {
+        on_idle_check();
+      }) {
   sides_[kVisitor].endpoint = std::move(visitor);
   sides_[kTarget].endpoint = std::move(target);
   for (Side& side : sides_) {

@@ -4,7 +4,8 @@
 // and agent on their loop's thread. Decides no policy but the idle timeout it is given.
 //
 // States of a pair:       kWaiting -start-> kRunning -both directions kEnded / error / idle / cut-> kClosing -> kOver
-// States of a direction:  kReading -data-> kWriting -written-> kReading; kReading -EOF-> kFinishing -FIN queued-> kEnded
+// States of a direction:  kReading -data-> kWriting -written-> kReading; kReading -EOF-> kFinishing -FIN queued->
+// kEnded
 #pragma once
 
 #include <array>

@@ -20,15 +20,12 @@ AcceptVerdict judge_accept_error(int error) {
     case ENETUNREACH:
     case EHOSTDOWN:
     case EHOSTUNREACH:
-    case ENONET:
-      return AcceptVerdict::kAgain;
+    case ENONET: return AcceptVerdict::kAgain;
     case EMFILE:
     case ENFILE:
     case ENOBUFS:
-    case ENOMEM:
-      return AcceptVerdict::kPause;
-    default:
-      return AcceptVerdict::kEnd;
+    case ENOMEM: return AcceptVerdict::kPause;
+    default: return AcceptVerdict::kEnd;
   }
 }
 

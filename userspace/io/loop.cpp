@@ -34,7 +34,8 @@ Operation::~Operation() { NFR_ASSERT(!in_flight()); }
 void Timer::arm(Millis after) {
   disarm();
   // Never due in the round that arms it: a handler that re-arms with 0 must not keep the loop from its descriptors.
-  const auto delay = std::max<std::chrono::nanoseconds>(std::clamp(after, Millis(0), kLongestDelay), std::chrono::nanoseconds(1));
+  const auto delay =
+      std::max<std::chrono::nanoseconds>(std::clamp(after, Millis(0), kLongestDelay), std::chrono::nanoseconds(1));
   place_ = loop_.timers_.emplace(loop_.now() + delay, this);
 }
 

@@ -27,7 +27,8 @@ class Loop;
 class Lease {
  public:
   Lease() = default;
-  Lease(Loop* loop, std::uint16_t index, std::span<const std::byte> bytes) : loop_(loop), index_(index), bytes_(bytes) {}
+  Lease(Loop* loop, std::uint16_t index, std::span<const std::byte> bytes)
+      : loop_(loop), index_(index), bytes_(bytes) {}
   Lease(Lease&& other) noexcept { *this = std::move(other); }
   Lease& operator=(Lease&& other) noexcept;
   Lease(const Lease&) = delete;
@@ -99,9 +100,9 @@ class Timer {
 };
 
 struct LoopOptions {
-  unsigned entries = 1024;                   ///< submission ring; power of two
-  std::uint16_t buffer_count = 256;          ///< provided buffers; power of two, at most 32768
-  std::uint32_t buffer_bytes = 64 * 1024;    ///< of each
+  unsigned entries = 1024;                 ///< submission ring; power of two
+  std::uint16_t buffer_count = 256;        ///< provided buffers; power of two, at most 32768
+  std::uint32_t buffer_bytes = 64 * 1024;  ///< of each
 };
 
 class Loop {

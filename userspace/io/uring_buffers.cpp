@@ -72,7 +72,8 @@ void ProvidedBuffers::recycle(std::uint16_t index) {
 }
 
 void ProvidedBuffers::offer(std::uint16_t index) {
-  io_uring_buf_ring_add(ring(), at(index), bytes_each_, index, io_uring_buf_ring_mask(static_cast<unsigned>(out_.size())), 0);
+  io_uring_buf_ring_add(ring(), at(index), bytes_each_, index,
+                        io_uring_buf_ring_mask(static_cast<unsigned>(out_.size())), 0);
   io_uring_buf_ring_advance(ring(), 1);
 }
 

@@ -114,9 +114,10 @@ void UringLoop::pause_accept(Token token, int error) {
   if (!accept_timer_.armed()) accept_timer_.arm(kAcceptPause);
   if (accept_logged_ && now_ - *accept_logged_ < kAcceptLogEvery) return;
   accept_logged_ = now_;
-  spdlog::warn("accepting pauses: {}; new connections wait in the listen queue. Raise LimitNOFILE or lower the "
-               "connection limits",
-               std::generic_category().message(error));
+  spdlog::warn(
+      "accepting pauses: {}; new connections wait in the listen queue. Raise LimitNOFILE or lower the "
+      "connection limits",
+      std::generic_category().message(error));
 }
 
 void UringLoop::resume_accepts() {
@@ -133,9 +134,10 @@ void UringLoop::on_receive(Token token, const RingEvent& event) {
   const auto index = static_cast<std::uint16_t>(event.flags >> IORING_CQE_BUFFER_SHIFT);
   if (event.result > 0) {
     NFR_ASSERT(has_buffer);
-    return finish(token, event.result, Lease(this, index, buffers_->lend(index, static_cast<std::size_t>(event.result))));
+    return finish(token, event.result,
+                  Lease(this, index, buffers_->lend(index, static_cast<std::size_t>(event.result))));
   }
-  // Some kernels take the buffer even for the end of the stream or an error.
+  // Kernels up to 6.18 keep the buffer in the ring at the end of the stream and on errors; the flag says otherwise.
   if (has_buffer) buffers_->recycle(index);
   if (event.result != -ENOBUFS) return finish(token, event.result);
   Slot& slot = slots_.at(token);

@@ -191,9 +191,7 @@ void UringLoop::prepare(io_uring_sqe& entry, Token token) {
         io_uring_prep_connect(&entry, request.fd, address, request.address_length);
         break;
       }
-      case Kind::kPoll:
-        io_uring_prep_poll_add(&entry, request.fd, static_cast<unsigned short>(request.events));
-        break;
+      case Kind::kPoll: io_uring_prep_poll_add(&entry, request.fd, static_cast<unsigned short>(request.events)); break;
       case Kind::kWatch: io_uring_prep_poll_multishot(&entry, request.fd, 0); break;
     }
   }

@@ -79,17 +79,17 @@ class UringLoop final : public Loop {
   std::unique_ptr<Ring> ring_;
   std::unique_ptr<ProvidedBuffers> buffers_;
   SlotTable slots_;
-  std::vector<Token> pending_;     ///< to be handed to the kernel, in order
-  std::deque<Token> parked_;       ///< receives waiting for a buffer; may hold stale tokens
-  std::vector<Token> paused_;      ///< accepts waiting for descriptors; may hold stale tokens
-  std::vector<Token> cancelled_;   ///< cancelled while outside the kernel
-  std::size_t kernel_count_ = 0;   ///< entries given to the kernel whose last completion is still to come
+  std::vector<Token> pending_;    ///< to be handed to the kernel, in order
+  std::deque<Token> parked_;      ///< receives waiting for a buffer; may hold stale tokens
+  std::vector<Token> paused_;     ///< accepts waiting for descriptors; may hold stale tokens
+  std::vector<Token> cancelled_;  ///< cancelled while outside the kernel
+  std::size_t kernel_count_ = 0;  ///< entries given to the kernel whose last completion is still to come
   Instant now_;
   bool in_round_ = false;
   std::uint64_t completions_ = 0;
 
   Fd wake_fd_;
-  std::uint64_t wake_value_ = 0;   ///< where the kernel puts the eventfd's count
+  std::uint64_t wake_value_ = 0;  ///< where the kernel puts the eventfd's count
   SpareDescriptor spare_;
   Timer accept_timer_;
   std::optional<Instant> accept_logged_;

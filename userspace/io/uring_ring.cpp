@@ -24,7 +24,8 @@ constexpr unsigned kCompletionsAnEntry = 4;
 Error refused(int error) {
   std::string_view cause = "io_uring_setup";
   if (error == EPERM || error == EACCES) {
-    cause = "io_uring_setup (set sysctl kernel.io_uring_disabled=0, or allow io_uring in the container's seccomp filter)";
+    cause =
+        "io_uring_setup (set sysctl kernel.io_uring_disabled=0, or allow io_uring in the container's seccomp filter)";
   } else if (error == ENOSYS || error == EINVAL) {
     cause = "io_uring_setup (needs Linux 6.1 built with io_uring, and a seccomp filter that lets it through)";
   } else if (error == ENOMEM) {

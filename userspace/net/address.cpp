@@ -110,7 +110,8 @@ Result<Network> Network::parse(std::string_view text) {
 bool Network::contains(const IpAddress& address) const {
   if (address.is_v4() != base_.is_v4()) return false;
   const std::size_t whole = prefix_bits_ / 8;
-  if (!std::equal(base_.bytes().begin(), base_.bytes().begin() + static_cast<std::ptrdiff_t>(whole), address.bytes().begin())) {
+  if (!std::equal(base_.bytes().begin(), base_.bytes().begin() + static_cast<std::ptrdiff_t>(whole),
+                  address.bytes().begin())) {
     return false;
   }
   const unsigned rest = prefix_bits_ % 8;

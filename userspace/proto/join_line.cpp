@@ -120,7 +120,8 @@ Result<JoinLine> decode_join_line(std::string_view text) {
   if (text.size() > kLineMax) return damaged(fmt::format("{} characters are too many", text.size()));
   if (!text.starts_with("nf")) return damaged(fmt::format("'{}' does not begin with nf1.", escape(text, 24)));
   if (!text.starts_with(kPrefix)) {
-    return damaged(fmt::format("version '{}' is not known to this agent, which reads nf1", escape(text.substr(0, 8), 24)));
+    return damaged(
+        fmt::format("version '{}' is not known to this agent, which reads nf1", escape(text.substr(0, 8), 24)));
   }
   auto raw = base64url_decode(text.substr(kPrefix.size()));
   if (!raw) return damaged(raw.error().message());

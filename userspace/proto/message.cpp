@@ -19,10 +19,10 @@ struct ByeName {
   std::string_view name;
 };
 constexpr std::array kByeNames = {
-    ByeName{ByeCode::kVersion, "version"},         ByeName{ByeCode::kUnknownKey, "unknown_key"},
-    ByeName{ByeCode::kBadToken, "bad_token"},      ByeName{ByeCode::kRevoked, "revoked"},
-    ByeName{ByeCode::kSuperseded, "superseded"},   ByeName{ByeCode::kDuplicate, "duplicate"},
-    ByeName{ByeCode::kProtocol, "protocol"},       ByeName{ByeCode::kBusy, "busy"},
+    ByeName{ByeCode::kVersion, "version"},       ByeName{ByeCode::kUnknownKey, "unknown_key"},
+    ByeName{ByeCode::kBadToken, "bad_token"},    ByeName{ByeCode::kRevoked, "revoked"},
+    ByeName{ByeCode::kSuperseded, "superseded"}, ByeName{ByeCode::kDuplicate, "duplicate"},
+    ByeName{ByeCode::kProtocol, "protocol"},     ByeName{ByeCode::kBusy, "busy"},
     ByeName{ByeCode::kStopping, "stopping"},
 };
 
@@ -35,13 +35,15 @@ class Reader {
   std::uint64_t number(const char* name, std::uint64_t max = UINT64_MAX) {
     const json* field = find(name);
     if (field == nullptr) return 0;
-    if (!field->is_number_unsigned() || field->get<std::uint64_t>() > max) return fail(name, "not a number in range"), 0;
+    if (!field->is_number_unsigned() || field->get<std::uint64_t>() > max)
+      return fail(name, "not a number in range"), 0;
     return field->get<std::uint64_t>();
   }
   std::string text(const char* name, std::size_t max = kTextMax) {
     const json* field = find(name);
     if (field == nullptr) return {};
-    if (!field->is_string() || field->get_ref<const std::string&>().size() > max) return fail(name, "not a short text"), "";
+    if (!field->is_string() || field->get_ref<const std::string&>().size() > max)
+      return fail(name, "not a short text"), "";
     return field->get<std::string>();
   }
   // 64-bit ids travel as 16 hex digits: JSON numbers lose precision in many readers.
@@ -105,14 +107,21 @@ std::string id_text(std::uint64_t value) { return fmt::format("{:016x}", value);
 json pins_json(const std::array<core::Pin, 2>& pins) { return {base64url(pins[0]), base64url(pins[1])}; }
 
 json to_json(const Hello& m) {
-  json out = {{"type", "hello"}, {"version", m.version}, {"instance", id_text(m.instance.value)},
-              {"software", m.software}, {"leg_min", core::leg_name(m.leg_min)}};
+  json out = {{"type", "hello"},
+              {"version", m.version},
+              {"instance", id_text(m.instance.value)},
+              {"software", m.software},
+              {"leg_min", core::leg_name(m.leg_min)}};
   if (m.enroll) out["enroll"] = {{"name", m.enroll->name}, {"token", base64url(as_bytes(m.enroll->token))}};
   return out;
 }
 json to_json(const Welcome& m) {
-  return {{"type", "welcome"}, {"version", m.version}, {"name", m.name}, {"session", id_text(m.session.value)},
-          {"heartbeat_ms", m.heartbeat_ms}, {"pins", pins_json(m.pins)}};
+  return {{"type", "welcome"},
+          {"version", m.version},
+          {"name", m.name},
+          {"session", id_text(m.session.value)},
+          {"heartbeat_ms", m.heartbeat_ms},
+          {"pins", pins_json(m.pins)}};
 }
 json to_json(const Bye& m) { return {{"type", "bye"}, {"code", bye_code_name(m.code)}, {"text", m.text}}; }
 json to_json(const Ping& m) { return {{"type", "ping"}, {"number", m.number}}; }
@@ -120,18 +129,26 @@ json to_json(const Pong& m) { return {{"type", "pong"}, {"number", m.number}}; }
 json to_json(const Notice& m) { return {{"type", "notice"}, {"text", m.text}}; }
 json to_json(const Pins& m) { return {{"type", "pins"}, {"pins", pins_json(m.pins)}}; }
 json to_json(const Open& m) {
-  return {{"type", "open"}, {"number", id_text(m.number)}, {"mapping", id_text(m.mapping.value)},
-          {"target", m.target.text()}, {"leg", core::leg_name(m.leg)}};
+  return {{"type", "open"},
+          {"number", id_text(m.number)},
+          {"mapping", id_text(m.mapping.value)},
+          {"target", m.target.text()},
+          {"leg", core::leg_name(m.leg)}};
 }
-json to_json(const OpenFailed& m) { return {{"type", "open_failed"}, {"number", id_text(m.number)}, {"reason", m.reason}}; }
+json to_json(const OpenFailed& m) {
+  return {{"type", "open_failed"}, {"number", id_text(m.number)}, {"reason", m.reason}};
+}
 json to_json(const Probe& m) { return {{"type", "probe"}, {"number", id_text(m.number)}, {"target", m.target.text()}}; }
 json to_json(const ProbeResult& m) {
   return {{"type", "probe_result"}, {"number", id_text(m.number)}, {"reason", m.reason}, {"dial_us", m.dial_us}};
 }
 
 Message read_hello(Reader& in) {
-  Hello m{static_cast<std::uint32_t>(in.number("version", UINT32_MAX)), {in.id("instance")}, in.text("software", 64),
-          in.leg("leg_min"), {}};
+  Hello m{static_cast<std::uint32_t>(in.number("version", UINT32_MAX)),
+          {in.id("instance")},
+          in.text("software", 64),
+          in.leg("leg_min"),
+          {}};
   if (!in.has("enroll")) return m;
   Reader enroll = in.inner("enroll");
   m.enroll = Hello::Enroll{enroll.text("name", 64), {}};
@@ -140,8 +157,11 @@ Message read_hello(Reader& in) {
   return m;
 }
 Message read_welcome(Reader& in) {
-  return Welcome{static_cast<std::uint32_t>(in.number("version", UINT32_MAX)), in.text("name", 64), {in.id("session")},
-                 static_cast<std::uint32_t>(in.number("heartbeat_ms", 3'600'000)), in.pins("pins")};
+  return Welcome{static_cast<std::uint32_t>(in.number("version", UINT32_MAX)),
+                 in.text("name", 64),
+                 {in.id("session")},
+                 static_cast<std::uint32_t>(in.number("heartbeat_ms", 3'600'000)),
+                 in.pins("pins")};
 }
 Message read_bye(Reader& in) {
   const std::string name = in.text("code", 32);
@@ -167,13 +187,22 @@ const std::array<Kind, 11>& kinds() {
       {"pong", [](Reader& in) -> Message { return Pong{in.number("number")}; }},
       {"notice", [](Reader& in) -> Message { return Notice{in.text("text")}; }},
       {"pins", [](Reader& in) -> Message { return Pins{in.pins("pins")}; }},
-      {"open", [](Reader& in) -> Message {
+      {"open",
+       [](Reader& in) -> Message {
          return Open{in.id("number"), {in.id("mapping")}, in.target("target"), in.leg("leg")};
        }},
-      {"open_failed", [](Reader& in) -> Message { return OpenFailed{in.id("number"), read_reason(in)}; }},
-      {"probe", [](Reader& in) -> Message { return Probe{in.id("number"), in.target("target")}; }},
-      {"probe_result", [](Reader& in) -> Message {
-         return ProbeResult{in.id("number"), read_reason(in), static_cast<std::uint32_t>(in.number("dial_us", UINT32_MAX))};
+      {"open_failed",
+       [](Reader& in) -> Message {
+         return OpenFailed{in.id("number"), read_reason(in)};
+       }},
+      {"probe",
+       [](Reader& in) -> Message {
+         return Probe{in.id("number"), in.target("target")};
+       }},
+      {"probe_result",
+       [](Reader& in) -> Message {
+         return ProbeResult{in.id("number"), read_reason(in),
+                            static_cast<std::uint32_t>(in.number("dial_us", UINT32_MAX))};
        }},
   }};
   return kKinds;
@@ -190,7 +219,8 @@ std::string_view bye_code_name(ByeCode code) {
 
 std::string encode(const Message& message) {
   // A text that is not UTF-8 must not throw: it was escaped where it came in, replacement is the last resort.
-  return std::visit([](const auto& m) { return to_json(m).dump(-1, ' ', false, json::error_handler_t::replace); }, message);
+  return std::visit([](const auto& m) { return to_json(m).dump(-1, ' ', false, json::error_handler_t::replace); },
+                    message);
 }
 
 Result<Message> decode(std::string_view text) {
@@ -200,7 +230,8 @@ Result<Message> decode(std::string_view text) {
   const std::string type = reader.text("type", 32);
   if (reader.fault()) return *reader.fault();
   for (const auto& [name, value] : object.items()) {
-    if (name.ends_with('!')) return Error(Code::kProtocol, fmt::format("critical field '{}' is not known", escape(name, 64)));
+    if (name.ends_with('!'))
+      return Error(Code::kProtocol, fmt::format("critical field '{}' is not known", escape(name, 64)));
   }
   for (const Kind& kind : kinds()) {
     if (kind.type != type) continue;

@@ -22,9 +22,9 @@ struct Hello {
     std::string name;
     std::string token;  ///< raw bytes
   };
-  std::uint32_t version = 0;    ///< highest protocol version the agent speaks
-  core::InstanceId instance;    ///< random per process start
-  std::string software;         ///< for people: "nfagent 0.1.0"
+  std::uint32_t version = 0;  ///< highest protocol version the agent speaks
+  core::InstanceId instance;  ///< random per process start
+  std::string software;       ///< for people: "nfagent 0.1.0"
   core::Leg leg_min = core::Leg::kPlain;
   std::optional<Enroll> enroll;  ///< only while its key is unknown to the relay
 };
@@ -46,12 +46,20 @@ struct Bye {
   std::string text;  ///< for people: what happened and what to do
 };
 
-struct Ping { std::uint64_t number = 0; };
-struct Pong { std::uint64_t number = 0; };
+struct Ping {
+  std::uint64_t number = 0;
+};
+struct Pong {
+  std::uint64_t number = 0;
+};
 /// Something people at the agent should read, such as "another machine uses this identity".
-struct Notice { std::string text; };
+struct Notice {
+  std::string text;
+};
 /// New pins of the relay, to be stored before the next login.
-struct Pins { std::array<core::Pin, 2> pins{}; };
+struct Pins {
+  std::array<core::Pin, 2> pins{};
+};
 
 /// Relay asks for a channel: connect to the tunnel port with a preface of kind OPEN and this number.
 struct Open {

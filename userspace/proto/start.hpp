@@ -41,7 +41,8 @@ using StartBytes = std::array<std::byte, NFR_START_BYTES>;
 using AnswerBytes = std::array<std::byte, NFR_ANSWER_BYTES>;
 
 /// `key` is SessionKeys::to_agent.
-StartBytes encode_start(const core::Crypto& crypto, const core::Key& key, const ChannelName& channel, const Start& start);
+StartBytes encode_start(const core::Crypto& crypto, const core::Key& key, const ChannelName& channel,
+                        const Start& start);
 /// The MAC first (kDenied), then every field (kProtocol).
 Result<Start> decode_start(const core::Crypto& crypto, const core::Key& key, const ChannelName& channel,
                            std::span<const std::byte> bytes);

@@ -17,7 +17,8 @@ Result<Millis> idle_argument(const nlohmann::json& args) {
     const std::int64_t ms = found->get<std::int64_t>();
     if (ms == 0 || (ms >= 1000 && ms <= kIdleMaxMs)) return Millis{ms};
   }
-  return Error(Code::kInvalid, fmt::format("idle timeout {} ms: expected 0 (never) or 1 s to 30 d", escape(found->dump(), 32)));
+  return Error(Code::kInvalid,
+               fmt::format("idle timeout {} ms: expected 0 (never) or 1 s to 30 d", escape(found->dump(), 32)));
 }
 
 }  // namespace

@@ -24,19 +24,27 @@ nlohmann::json invitation_json(const control::Relay::Invitation& made) {
 
 Commands::Commands(control::Relay& relay, core::RelayKeys& keys, Clock& clock, RelayFacts facts)
     : relay_(relay), keys_(keys), clock_(clock), facts_(std::move(facts)), started_(clock.now()) {
-  answers_ = {{"agent.add", &Commands::agent_add},       {"agent.list", &Commands::agent_list},
-              {"agent.revoke", &Commands::agent_revoke}, {"agent.rejoin", &Commands::agent_rejoin},
-              {"agent.remove", &Commands::agent_remove}, {"unmap", &Commands::unmap},
-              {"maps", &Commands::maps},                 {"flows", &Commands::flows},
-              {"status", &Commands::status},             {"key.rotate", &Commands::key_rotate},
-              {"key.show", &Commands::key_show},         {"version", &Commands::version}};
+  answers_ = {{"agent.add", &Commands::agent_add},
+              {"agent.list", &Commands::agent_list},
+              {"agent.revoke", &Commands::agent_revoke},
+              {"agent.rejoin", &Commands::agent_rejoin},
+              {"agent.remove", &Commands::agent_remove},
+              {"unmap", &Commands::unmap},
+              {"maps", &Commands::maps},
+              {"flows", &Commands::flows},
+              {"status", &Commands::status},
+              {"key.rotate", &Commands::key_rotate},
+              {"key.show", &Commands::key_show},
+              {"version", &Commands::version}};
 }
 
-void Commands::handle(const std::string& cmd, const nlohmann::json& args, const admin::PeerCredentials& peer, admin::Reply reply) {
+void Commands::handle(const std::string& cmd, const nlohmann::json& args, const admin::PeerCredentials& peer,
+                      admin::Reply reply) {
   spdlog::debug("uid {} asks for {}", peer.uid, escape(cmd));
   if (cmd == "map") return map(args, reply);
   const auto answer = answers_.find(cmd);
-  if (answer == answers_.end()) return reply(Error(Code::kInvalid, fmt::format("command '{}' is not known", escape(cmd))));
+  if (answer == answers_.end())
+    return reply(Error(Code::kInvalid, fmt::format("command '{}' is not known", escape(cmd))));
   reply((this->*answer->second)(args));
 }
 
@@ -98,7 +106,8 @@ Result<nlohmann::json> Commands::agent_list(const Json&) {
 std::string Commands::public_address(const net::Endpoint& endpoint) const {
   if (!endpoint.address.is_wildcard()) return endpoint.text();
   const bool v6 = facts_.address.find(':') != std::string::npos;
-  return v6 ? fmt::format("[{}]:{}", facts_.address, endpoint.port.value) : fmt::format("{}:{}", facts_.address, endpoint.port.value);
+  return v6 ? fmt::format("[{}]:{}", facts_.address, endpoint.port.value)
+            : fmt::format("{}:{}", facts_.address, endpoint.port.value);
 }
 
 nlohmann::json Commands::map_json(const control::Relay::MapResult& result) const {
@@ -145,9 +154,12 @@ nlohmann::json Commands::mapping_json(const control::MappingBook::Entry& entry) 
     out_bytes += flow.counters->out_bytes.load(std::memory_order_relaxed);
   }
   std::string state = "ok";
-  if (!entry.port_fault.empty()) state = "port not open: " + entry.port_fault;
-  else if (agent->revoked) state = "agent revoked";
-  else if (session == nullptr) state = "agent away";
+  if (!entry.port_fault.empty())
+    state = "port not open: " + entry.port_fault;
+  else if (agent->revoked)
+    state = "agent revoked";
+  else if (session == nullptr)
+    state = "agent away";
   return {{"public", core::public_text(mapping.public_endpoint)},
           {"agent", agent->name},
           {"target", mapping.target.text()},
@@ -178,7 +190,9 @@ nlohmann::json Commands::flow_json(const control::FlowBook::Flow& flow) const {
           {"age_ms", age.count()},
           {"in_bytes", flow.counters->in_bytes.load(std::memory_order_relaxed)},
           {"out_bytes", flow.counters->out_bytes.load(std::memory_order_relaxed)},
-          {"state", running ? "running" : flow.state == State::kWaiting ? "waiting for the agent" : "opening"}};
+          {"state", running                         ? "running"
+                    : flow.state == State::kWaiting ? "waiting for the agent"
+                                                    : "opening"}};
 }
 
 Result<nlohmann::json> Commands::flows(const Json& args) {
@@ -190,9 +204,13 @@ Result<nlohmann::json> Commands::flows(const Json& args) {
   Json events = Json::array();
   for (const auto& event : relay_.flows().recent()) {
     const auto ms = std::chrono::duration_cast<Millis>(event.at.time_since_epoch()).count();
-    events.push_back({{"time", ms}, {"visitor", event.visitor.text()}, {"public", event.public_text},
-                      {"verdict", event.verdict}, {"detail", event.detail},
-                      {"in_bytes", event.in_bytes}, {"out_bytes", event.out_bytes}});
+    events.push_back({{"time", ms},
+                      {"visitor", event.visitor.text()},
+                      {"public", event.public_text},
+                      {"verdict", event.verdict},
+                      {"detail", event.detail},
+                      {"in_bytes", event.in_bytes},
+                      {"out_bytes", event.out_bytes}});
   }
   return Json{{"events", events}};
 }

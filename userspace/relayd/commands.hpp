@@ -13,7 +13,7 @@ namespace nfr::relayd {
 
 /// Facts about this process that `nfctl status` shows and control does not know.
 struct RelayFacts {
-  std::string address;               ///< the first public address, for "ADDRESS:PORT"
+  std::string address;  ///< the first public address, for "ADDRESS:PORT"
   bool single = false;
   std::vector<std::string> missing;  ///< what this instance cannot do, and what to do about it
   std::string back_end;              ///< "io_uring (2 rings)"
@@ -24,7 +24,8 @@ struct RelayFacts {
 class Commands final : public admin::Handler {
  public:
   Commands(control::Relay& relay, core::RelayKeys& keys, Clock& clock, RelayFacts facts);
-  void handle(const std::string& cmd, const nlohmann::json& args, const admin::PeerCredentials& peer, admin::Reply reply) override;
+  void handle(const std::string& cmd, const nlohmann::json& args, const admin::PeerCredentials& peer,
+              admin::Reply reply) override;
 
  private:
   using Json = nlohmann::json;

@@ -15,15 +15,15 @@ namespace {
 
 cxxopts::Options describe() {
   cxxopts::Options options("nfrelayd", "Netferry relay: makes machines behind NAT reachable through this one.");
-  options.add_options()
-      ("config", "configuration file (default /etc/netferry/relay.toml)", cxxopts::value<std::string>(), "FILE")
-      ("state", "keys and database", cxxopts::value<std::string>(), "DIR")
-      ("run", "lock and control socket", cxxopts::value<std::string>(), "DIR")
-      ("bpffs", "pinned BPF objects", cxxopts::value<std::string>(), "DIR")
-      ("user", "user of the relay process (default netferry, else 65534)", cxxopts::value<std::string>(), "NAME")
-      ("single", "one process without a privileged holder; implied without root")
-      ("relay-process", "internal: started by the holder", cxxopts::value<int>(), "FD")
-      ("version", "print the version")("h,help", "print this help");
+  options.add_options()("config", "configuration file (default /etc/netferry/relay.toml)",
+                        cxxopts::value<std::string>(),
+                        "FILE")("state", "keys and database", cxxopts::value<std::string>(), "DIR")(
+      "run", "lock and control socket", cxxopts::value<std::string>(), "DIR")("bpffs", "pinned BPF objects",
+                                                                              cxxopts::value<std::string>(), "DIR")(
+      "user", "user of the relay process (default netferry, else 65534)", cxxopts::value<std::string>(), "NAME")(
+      "single", "one process without a privileged holder; implied without root")(
+      "relay-process", "internal: started by the holder", cxxopts::value<int>(), "FD")("version", "print the version")(
+      "h,help", "print this help");
   return options;
 }
 
@@ -59,7 +59,8 @@ std::optional<std::string> default_route_source(const char* beyond) {
   sockaddr_storage storage{};
   const socklen_t length = to->to_sockaddr(storage);
   const Fd socket(::socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket.valid() || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0) return std::nullopt;
+  if (!socket.valid() || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0)
+    return std::nullopt;
   socklen_t room = sizeof storage;
   if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&storage), &room) != 0) return std::nullopt;
   return net::Endpoint::from_sockaddr(storage).address.text();
@@ -76,7 +77,8 @@ Result<ParsedCommandLine> parse_command_line(int argc, char** argv) {
     if (flags.count("version") > 0) parsed.print = fmt::format("nfrelayd {}\n", NFR_VERSION);
     if (!parsed.print.empty()) return parsed;
     if (!flags.unmatched().empty()) {
-      return Error(Code::kInvalid, fmt::format("'{}' is not a flag; see nfrelayd --help", escape(flags.unmatched()[0])));
+      return Error(Code::kInvalid,
+                   fmt::format("'{}' is not a flag; see nfrelayd --help", escape(flags.unmatched()[0])));
     }
     auto options = resolve(flags);
     if (!options) return options.error();
@@ -88,9 +90,15 @@ Result<ParsedCommandLine> parse_command_line(int argc, char** argv) {
 }
 
 std::vector<std::string> relay_arguments(const Options& options, int channel) {
-  std::vector<std::string> arguments = {"nfrelayd", "--relay-process", std::to_string(channel),
-                                        "--state", options.directories.state, "--run", options.directories.run,
-                                        "--bpffs", options.directories.bpffs};
+  std::vector<std::string> arguments = {"nfrelayd",
+                                        "--relay-process",
+                                        std::to_string(channel),
+                                        "--state",
+                                        options.directories.state,
+                                        "--run",
+                                        options.directories.run,
+                                        "--bpffs",
+                                        options.directories.bpffs};
   if (options.config_file.named) {
     arguments.push_back("--config");
     arguments.push_back(options.config_file.path);
@@ -106,8 +114,9 @@ Result<std::vector<std::string>> public_hosts(const Options& options) {
     if (auto source = default_route_source(beyond)) hosts.push_back(std::move(*source));
   }
   if (!hosts.empty()) return hosts;
-  return Error(Code::kInvalid, fmt::format("no default route tells this relay's public address: set public = [\"ADDRESS\"] in {}",
-                                           options.config_file.path));
+  return Error(Code::kInvalid,
+               fmt::format("no default route tells this relay's public address: set public = [\"ADDRESS\"] in {}",
+                           options.config_file.path));
 }
 
 }  // namespace nfr::relayd

@@ -15,9 +15,9 @@ struct Options {
   config::RelayConfig config;
   config::ConfigFile config_file;
   config::Directories directories;
-  std::string user;                    ///< of the relay process; empty: the default
+  std::string user;  ///< of the relay process; empty: the default
   bool single = false;
-  std::optional<int> relay_channel;    ///< set in the process the holder starts
+  std::optional<int> relay_channel;  ///< set in the process the holder starts
 };
 
 /// Options, or text to print and leave with: help or version.

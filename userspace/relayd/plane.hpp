@@ -17,7 +17,8 @@ namespace nfr::relayd {
 
 class Plane final : public core::DataPlane, public core::Ports, private datapath::DataEvents {
  public:
-  Plane(io::Loop& control, holder::ListenerSource& listeners, Tunnel& tunnel) : control_(control), listeners_(listeners), tunnel_(tunnel) {}
+  Plane(io::Loop& control, holder::ListenerSource& listeners, Tunnel& tunnel)
+      : control_(control), listeners_(listeners), tunnel_(tunnel) {}
 
   Status start_threads(unsigned count, datapath::DataOptions options, const core::Crypto& crypto);
   void set_relay(control::Relay* relay) { relay_ = relay; }

@@ -109,7 +109,8 @@ Status Process::make_relay() {
   settings.flow = {options_.config.open_timeout, options_.config.agent_grace, options_.config.limits.flow_count_max};
   const net::Port port = options_.config.listen.front().port;
   for (const std::string& host : hosts_) {
-    settings.join_addresses.push_back(fmt::format("{}:{}", host.find(':') != std::string::npos ? "[" + host + "]" : host, port.value));
+    settings.join_addresses.push_back(
+        fmt::format("{}:{}", host.find(':') != std::string::npos ? "[" + host + "]" : host, port.value));
   }
   relay_ = std::make_unique<control::Relay>(
       control::Relay::Seams{clock_, random_, crypto_, *store_, *keys_, *plane_, *plane_}, settings);
@@ -129,7 +130,8 @@ RelayFacts Process::facts() const {
   if (options_.single && ::geteuid() != 0) {
     facts.missing.push_back("not root: public ports above 1023 only, and a restart closes them; run nfrelayd as root");
   } else if (options_.single) {
-    facts.missing.push_back("--single: no holder process, so a crash closes the public ports; start nfrelayd without --single");
+    facts.missing.push_back(
+        "--single: no holder process, so a crash closes the public ports; start nfrelayd without --single");
   }
   return facts;
 }

@@ -15,8 +15,11 @@ class SessionLink final : public core::AgentLink, private transport::MessageEven
  public:
   using Gone = std::function<void(core::LinkId)>;
 
-  SessionLink(io::Loop& loop, std::unique_ptr<transport::Endpoint> endpoint, core::LinkId id, control::Relay& relay, Gone gone)
-      : id_(id), relay_(relay), gone_(std::move(gone)),
+  SessionLink(io::Loop& loop, std::unique_ptr<transport::Endpoint> endpoint, core::LinkId id, control::Relay& relay,
+              Gone gone)
+      : id_(id),
+        relay_(relay),
+        gone_(std::move(gone)),
         stream_(loop, std::move(endpoint), *this, NFR_MESSAGE_MAX_BEFORE_LOGIN) {}
 
   void start() { stream_.start(); }

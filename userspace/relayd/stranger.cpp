@@ -43,9 +43,12 @@ void Stranger::complete(io::Completion completion) {
 void Stranger::on_bytes() {
   if (state_ == State::kFirst) {
     const auto first = static_cast<unsigned char>(received_[0]);
-    if (first == NFR_FIRST_BYTE_PREFACE) state_ = State::kPreface;
-    else if (first == NFR_FIRST_BYTE_TLS) state_ = State::kHello;
-    else return end();
+    if (first == NFR_FIRST_BYTE_PREFACE)
+      state_ = State::kPreface;
+    else if (first == NFR_FIRST_BYTE_TLS)
+      state_ = State::kHello;
+    else
+      return end();
   }
   if (state_ == State::kPreface && received_.size() == NFR_PREFACE_BYTES) {
     state_ = State::kOver;

@@ -17,9 +17,7 @@ net::Endpoint peer_of(int socket) {
 
 }  // namespace
 
-Tunnel::~Tunnel() {
-  NFR_ASSERT(strangers_.empty() && links_.empty());
-}
+Tunnel::~Tunnel() { NFR_ASSERT(strangers_.empty() && links_.empty()); }
 
 void Tunnel::add_listener(Fd listener) {
   auto listening = std::make_unique<Listening>();
@@ -32,7 +30,8 @@ void Tunnel::add_listener(Fd listener) {
 void Tunnel::on_accept(io::Completion completion) {
   if (!completion.more && stopped_) return check_stopped();
   if (completion.result < 0) {
-    if (!completion.more) spdlog::error("the tunnel port stopped accepting: {}", Error::system("accept", -completion.result).message());
+    if (!completion.more)
+      spdlog::error("the tunnel port stopped accepting: {}", Error::system("accept", -completion.result).message());
     return;
   }
   Fd socket(completion.result);
@@ -53,7 +52,8 @@ void Tunnel::make_room() {
   ++evicted_;
   if (loop_.now() < next_warning_) return;
   next_warning_ = loop_.now() + std::chrono::minutes(1);
-  spdlog::warn("{} unauthenticated connections on the tunnel port; the oldest are reset ({} so far)", strangers_.size(), evicted_);
+  spdlog::warn("{} unauthenticated connections on the tunnel port; the oldest are reset ({} so far)", strangers_.size(),
+               evicted_);
 }
 
 Result<std::unique_ptr<tls::Engine>> Tunnel::on_hello(Stranger& stranger) {

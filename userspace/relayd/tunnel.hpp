@@ -16,7 +16,7 @@
 namespace nfr::relayd {
 
 struct TunnelOptions {
-  Millis handshake_timeout{5000};        ///< from accept to an authenticated session or a verified preface
+  Millis handshake_timeout{5000};         ///< from accept to an authenticated session or a verified preface
   std::size_t handshake_count_max = 256;  ///< strangers with TLS state; one more evicts the oldest of them
   std::size_t stranger_count_max = 6000;  ///< strangers in all (a descriptor each); one more evicts the oldest
 };

@@ -33,9 +33,9 @@ class EndpointEvents {
   /// The write is stuck and the endpoint took a copy: the caller's bytes are no longer needed, so that a peer that
   /// never reads holds private memory (64 KiB at most) and not the loop's shared buffers. on_written still follows.
   virtual void on_copied() {}
-  virtual void on_finished() = 0;                              ///< our FIN is queued behind all bytes
-  virtual void on_error(int os_errno) = 0;                     ///< broken; the owner calls close(kReset)
-  virtual void on_closed() = 0;                                ///< descriptor closed, nothing in flight
+  virtual void on_finished() = 0;           ///< our FIN is queued behind all bytes
+  virtual void on_error(int os_errno) = 0;  ///< broken; the owner calls close(kReset)
+  virtual void on_closed() = 0;             ///< descriptor closed, nothing in flight
 };
 
 enum class CloseMode {
@@ -50,12 +50,12 @@ class Endpoint {
   virtual void read() = 0;                              ///< asks for the next bytes, EOF or error
   /// The same, but never takes more than `bytes` (at least 1) from the peer: what follows stays for the next read.
   virtual void read_at_most(std::size_t bytes) = 0;
-  virtual void release_data() = 0;                      ///< the bytes of the last on_data are no longer needed
+  virtual void release_data() = 0;                           ///< the bytes of the last on_data are no longer needed
   virtual void write(std::span<const std::byte> bytes) = 0;  ///< not empty; valid until on_written or on_closed
-  virtual void finish() = 0;                            ///< half-close our direction
+  virtual void finish() = 0;                                 ///< half-close our direction
   /// From now on an RST of the peer is reported by on_error even while no read is outstanding. May be repeated.
   virtual void watch_reset() = 0;
-  virtual void close(CloseMode mode) = 0;               ///< once; on_closed follows
+  virtual void close(CloseMode mode) = 0;  ///< once; on_closed follows
 };
 
 }  // namespace nfr::transport

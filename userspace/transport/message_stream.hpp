@@ -53,17 +53,17 @@ class MessageStream final : private EndpointEvents {
   std::unique_ptr<Endpoint> endpoint_;
   MessageEvents& events_;
   std::size_t message_max_;
-  std::string received_;     // not parsed yet: at most one message and one chunk
-  std::string writing_;      // in flight
-  std::string queued_;       // behind it
+  std::string received_;  // not parsed yet: at most one message and one chunk
+  std::string writing_;   // in flight
+  std::string queued_;    // behind it
   bool parsing_ = false;
   bool eof_ = false;
-  bool finishing_ = false;   // finish() was called
+  bool finishing_ = false;  // finish() was called
   bool finished_ = false;
-  bool ending_ = false;      // close() was called, or the peer ended
-  bool closing_ = false;     // the endpoint is closing
+  bool ending_ = false;   // close() was called, or the peer ended
+  bool closing_ = false;  // the endpoint is closing
   std::string reason_;
-  io::Timer soon_;           // a close decided inside the owner's call
+  io::Timer soon_;  // a close decided inside the owner's call
   io::Timer linger_;
 };
 

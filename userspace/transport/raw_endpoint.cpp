@@ -101,7 +101,8 @@ void RawEndpoint::on_received(io::Completion completion) {
     return events_->on_eof();
   }
   if (broken_ != 0) grace_.arm(reset_grace_);  // the owner has to go on reading, or the error is due
-  if (little_wanted_ != 0) return events_->on_data(std::span(little_).first(static_cast<std::size_t>(completion.result)));
+  if (little_wanted_ != 0)
+    return events_->on_data(std::span(little_).first(static_cast<std::size_t>(completion.result)));
   lease_ = std::move(completion.lease);
   events_->on_data(lease_.bytes());
 }

@@ -84,27 +84,27 @@ class RawEndpoint final : public Endpoint {
   const Millis reset_grace_;
   EndpointEvents* events_ = nullptr;
 
-  io::Lease lease_;                     // bytes of the last on_data
-  std::array<std::byte, 128> little_;   // bytes of the last read_at_most
-  std::size_t little_wanted_ = 0;       // 0: the read in flight is an ordinary one
-  std::span<const std::byte> unsent_;   // rest of the write; in the caller's memory or in copy_
+  io::Lease lease_;                    // bytes of the last on_data
+  std::array<std::byte, 128> little_;  // bytes of the last read_at_most
+  std::size_t little_wanted_ = 0;      // 0: the read in flight is an ordinary one
+  std::span<const std::byte> unsent_;  // rest of the write; in the caller's memory or in copy_
   std::vector<std::byte> copy_;
   Instant write_began_;
 
-  bool reading_ = false;        // the owner waits for data, EOF or error
-  bool eof_ = false;            // FIN was read
+  bool reading_ = false;  // the owner waits for data, EOF or error
+  bool eof_ = false;      // FIN was read
   bool finish_asked_ = false;
-  bool finished_ = false;       // on_finished was delivered
-  bool stalled_ = false;        // send_ was cancelled to copy its rest
-  bool failed_ = false;         // on_error was delivered
+  bool finished_ = false;  // on_finished was delivered
+  bool stalled_ = false;   // send_ was cancelled to copy its rest
+  bool failed_ = false;    // on_error was delivered
   bool closing_ = false;
   CloseMode mode_ = CloseMode::kReset;
-  int broken_ = 0;              // errno of an RST or timeout that is known but not reported
+  int broken_ = 0;  // errno of an RST or timeout that is known but not reported
 
   Call<&RawEndpoint::on_received> receive_{*this};
   Call<&RawEndpoint::on_sent> send_{*this};
   Call<&RawEndpoint::on_watched> watch_{*this};
-  io::Timer soon_;   // what must not happen inside the owner's call
+  io::Timer soon_;  // what must not happen inside the owner's call
   io::Timer stall_;
   io::Timer grace_;
 };

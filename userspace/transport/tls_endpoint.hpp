@@ -64,17 +64,17 @@ class TlsEndpoint final : public Endpoint, private EndpointEvents {
   std::unique_ptr<tls::Engine> engine_;
   EndpointEvents* events_ = nullptr;
 
-  std::unique_ptr<std::byte[]> plain_;     // bytes of the last on_data
-  std::size_t wanted_ = 0;                 // of the read the owner waits for; 0: none
-  bool drained_ = false;                   // the engine has nothing left to decrypt
-  bool notified_ = false;                  // close_notify was read
-  std::span<const std::byte> unencrypted_; // rest of the owner's write
-  bool writing_ = false;                   // the owner waits for on_written
+  std::unique_ptr<std::byte[]> plain_;      // bytes of the last on_data
+  std::size_t wanted_ = 0;                  // of the read the owner waits for; 0: none
+  bool drained_ = false;                    // the engine has nothing left to decrypt
+  bool notified_ = false;                   // close_notify was read
+  std::span<const std::byte> unencrypted_;  // rest of the owner's write
+  bool writing_ = false;                    // the owner waits for on_written
   bool finish_asked_ = false;
-  std::string wire_;                       // encrypted bytes raw_ is writing
+  std::string wire_;  // encrypted bytes raw_ is writing
   bool raw_writing_ = false;
   bool raw_finishing_ = false;
-  bool engine_broken_ = false;             // to be reported outside of the owner's call
+  bool engine_broken_ = false;  // to be reported outside of the owner's call
   bool failed_ = false;
   bool closing_ = false;
   io::Timer soon_;  // delivers bytes that were decrypted before the owner asked

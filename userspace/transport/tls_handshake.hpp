@@ -45,13 +45,13 @@ class TlsHandshake final : private EndpointEvents {
   std::unique_ptr<RawEndpoint> raw_;
   std::unique_ptr<tls::Engine> engine_;
   Done done_;
-  std::string wire_;             // being written
+  std::string wire_;  // being written
   bool reading_ = false;
-  bool complete_ = false;        // the engine is done; the last flight may still be on its way out
+  bool complete_ = false;  // the engine is done; the last flight may still be on its way out
   bool closing_ = false;
-  std::optional<Error> error_;   // what done_ will be told
+  std::optional<Error> error_;  // what done_ will be told
   io::Timer deadline_;
-  io::Timer soon_;               // the first step, outside of start()
+  io::Timer soon_;  // the first step, outside of start()
 };
 
 }  // namespace nfr::transport

@@ -51,16 +51,16 @@
 #define NFR_KIND_REFUSED 3
 
 /* Why an agent refuses a flow. Never renumbered. The list makes the enum, the names and the texts. */
-#define NFR_REFUSE_REASONS(X)                                      \
-  X(1, connection_refused, "connection refused")                   \
-  X(2, timeout, "no answer from the target")                       \
-  X(3, unreachable, "target unreachable")                          \
-  X(4, not_allowed, "target is outside the agent's allow list")    \
-  X(5, leg_not_allowed, "the agent demands leg tls")               \
-  X(6, exhausted, "the agent is out of descriptors or memory")     \
-  X(7, target_error, "the target cannot be dialled")               \
-  X(8, agent_away, "agent away")                                   \
-  X(9, no_channel, "the agent did not open a channel in time")     \
+#define NFR_REFUSE_REASONS(X)                                   \
+  X(1, connection_refused, "connection refused")                \
+  X(2, timeout, "no answer from the target")                    \
+  X(3, unreachable, "target unreachable")                       \
+  X(4, not_allowed, "target is outside the agent's allow list") \
+  X(5, leg_not_allowed, "the agent demands leg tls")            \
+  X(6, exhausted, "the agent is out of descriptors or memory")  \
+  X(7, target_error, "the target cannot be dialled")            \
+  X(8, agent_away, "agent away")                                \
+  X(9, no_channel, "the agent did not open a channel in time")  \
   X(10, bad_answer, "the channel broke before the target answered")
 
 #endif

@@ -18,7 +18,9 @@ namespace nfr::sim {
 class SimClock final : public Clock {
  public:
   Instant now() const override { return now_; }
-  WallTime wall() const override { return wall_base_ + std::chrono::duration_cast<WallTime::duration>(now_.time_since_epoch()); }
+  WallTime wall() const override {
+    return wall_base_ + std::chrono::duration_cast<WallTime::duration>(now_.time_since_epoch());
+  }
   void advance_to(Instant when) { now_ = std::max(now_, when); }
   void jump_wall(std::chrono::hours by) { wall_base_ += by; }
 

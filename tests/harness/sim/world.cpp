@@ -77,7 +77,8 @@ void World::boot_relay() {
   control::RelaySettings settings;
   settings.join_addresses = {"203.0.113.5:7707"};
   relay = std::make_unique<control::Relay>(
-      control::Relay::Seams{clock, random, crypto, store, keys, static_cast<core::DataPlane&>(*this), *ports}, settings);
+      control::Relay::Seams{clock, random, crypto, store, keys, static_cast<core::DataPlane&>(*this), *ports},
+      settings);
   expect(relay->start().ok(), "the relay starts");
 }
 
@@ -135,7 +136,8 @@ void World::revoke(const std::string& agent) {
 
 bool World::map(std::uint16_t port, const std::string& agent) {
   if (!relay) return false;
-  const control::MappingBook::Request request{{net::IpAddress{}, net::Port{port}}, agent, *core::Target::parse("3306"), {}, Millis{0}};
+  const control::MappingBook::Request request{
+      {net::IpAddress{}, net::Port{port}}, agent, *core::Target::parse("3306"), {}, Millis{0}};
   auto answered = std::make_shared<int>(0);
   auto mapped = std::make_shared<bool>(false);
   relay->map(request, [answered, mapped](Result<control::Relay::MapResult> result) {

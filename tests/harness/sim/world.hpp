@@ -21,7 +21,7 @@ struct Wire {
   core::LinkId id;
   int machine = -1;
   bool silent = false;  ///< packets vanish, nobody is told
-  bool open = true;       ///< neither end has closed it
+  bool open = true;     ///< neither end has closed it
   bool agent_told = false;
   core::PeerIdentity peer;
 };

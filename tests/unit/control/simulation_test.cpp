@@ -35,7 +35,9 @@ void operator_does_something(World& world) {
     case 1: world.join(static_cast<int>(world.random.below(kMachines)), name); break;
     case 2: (void)world.relay->unmap({net::IpAddress{}, net::Port{port}}, world.random.chance(50)); break;
     case 3: (void)world.relay->rotate_key(); break;
-    case 4: if (world.random.chance(20)) (void)world.relay->agent_remove(name); break;
+    case 4:
+      if (world.random.chance(20)) (void)world.relay->agent_remove(name);
+      break;
     default: world.map(port, name); break;
   }
 }
@@ -76,7 +78,8 @@ void heal(World& world) {
 void check_books(World& world) {
   const auto& relay = *world.relay;
   world.expect(relay.agents().all().size() == world.store.agents.size(), "agents in memory are those in the store");
-  world.expect(relay.mappings().all().size() == world.store.mappings.size(), "mappings in memory are those in the store");
+  world.expect(relay.mappings().all().size() == world.store.mappings.size(),
+               "mappings in memory are those in the store");
   std::set<net::Endpoint> seen;
   for (const auto& [id, entry] : relay.mappings().all()) {
     world.expect(seen.insert(entry.mapping.public_endpoint).second, "a public endpoint belongs to one mapping");
@@ -90,7 +93,8 @@ void check_quiet_world(World& world) {
   check_books(world);
   for (const auto& machine : world.machines) {
     const auto* record = world.relay->agents().find(machine->name);
-    world.expect(record != nullptr && world.relay->sessions().active(record->id) != nullptr, machine->name + " is connected");
+    world.expect(record != nullptr && world.relay->sessions().active(record->id) != nullptr,
+                 machine->name + " is connected");
   }
   std::vector<core::VisitorRef> last;
   for (const auto& [id, entry] : world.relay->mappings().all()) last.push_back(world.visit(id));
@@ -133,7 +137,8 @@ TEST(Simulation, PolicyHoldsUnderEverySeed) {
   const std::uint64_t count = one != nullptr ? 1 : many != nullptr ? std::strtoull(many, nullptr, 10) : 1000;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const auto violations = live_through(seed);
-    ASSERT_TRUE(violations.empty()) << "seed " << seed << ": " << violations.front() << " (" << violations.size() << " in all)";
+    ASSERT_TRUE(violations.empty()) << "seed " << seed << ": " << violations.front() << " (" << violations.size()
+                                    << " in all)";
   }
 }
 

@@ -320,9 +320,12 @@ TEST_F(PairTest, ManyRandomFlows) {
       loop->run_once(round < 16 ? 0ms : 1ms);
     }
     ASSERT_TRUE(each.end.has_value()) << "seed " << seed;
-    ASSERT_TRUE(until([&] { return (each.visitor.over() || !each.visitor.fd.valid()) &&
-                                   (each.target.over() || !each.target.fd.valid()); },
-                      {&each.visitor, &each.target})) << "seed " << seed;
+    ASSERT_TRUE(until(
+        [&] {
+          return (each.visitor.over() || !each.visitor.fd.valid()) && (each.target.over() || !each.target.fd.valid());
+        },
+        {&each.visitor, &each.target}))
+        << "seed " << seed;
     for (const auto& [from, to] : {std::pair(&each.visitor, &each.target), std::pair(&each.target, &each.visitor)}) {
       EXPECT_FALSE(to->corrupt) << "seed " << seed;
       if (to->eof) EXPECT_TRUE(from->fin_sent && to->received == from->to_send) << "seed " << seed;

@@ -75,9 +75,10 @@ TEST_F(LoopTest, DestroyedOnAnotherThreadAfterItsOwnIsGone) {
   Recorder receive;
   std::array<std::byte, 64> memory{};
   loop->receive_into(receive, pair.left.get(), memory);
+  loop->post([&] { loop->stop(); });  // so that there is a round, and the receive is in the kernel
   std::thread runner([&] { loop->run(); });
-  loop->stop();
   runner.join();
+  EXPECT_TRUE(receive.in_flight());
   loop.reset();
   EXPECT_FALSE(receive.in_flight());
   EXPECT_TRUE(receive.results.empty());

@@ -24,8 +24,8 @@ class MessageStreamTest : public test::LoopbackTest, public MessageEvents {
   void open(std::size_t message_max = 1000) {
     test::TcpPair pair = test::tcp_pair();
     peer = std::move(pair.theirs);
-    stream = std::make_unique<MessageStream>(
-        *loop, RawEndpoint::adopt(*loop, std::move(pair.ours), kChannelOptions), *this, message_max);
+    stream = std::make_unique<MessageStream>(*loop, RawEndpoint::adopt(*loop, std::move(pair.ours), kChannelOptions),
+                                             *this, message_max);
     stream->start();
   }
 

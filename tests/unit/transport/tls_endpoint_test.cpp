@@ -32,15 +32,15 @@ class TlsEndpointTest : public test::LoopbackTest {
     ASSERT_TRUE(context.ok());
     auto engine = tls::Engine::create(*context);
     ASSERT_TRUE(engine.ok());
-    end.handshake = std::make_unique<TlsHandshake>(
-        *loop, RawEndpoint::adopt(*loop, std::move(socket), kChannelOptions), std::move(*engine),
-        [&end](Result<std::unique_ptr<TlsEndpoint>> result) {
-          EXPECT_FALSE(end.done);
-          end.done = true;
-          if (!result) end.error = result.error().message();
-          if (result) end.endpoint = std::move(*result);
-          end.handshake.reset();
-        });
+    end.handshake =
+        std::make_unique<TlsHandshake>(*loop, RawEndpoint::adopt(*loop, std::move(socket), kChannelOptions),
+                                       std::move(*engine), [&end](Result<std::unique_ptr<TlsEndpoint>> result) {
+                                         EXPECT_FALSE(end.done);
+                                         end.done = true;
+                                         if (!result) end.error = result.error().message();
+                                         if (result) end.endpoint = std::move(*result);
+                                         end.handshake.reset();
+                                       });
     end.handshake->start(deadline);
   }
 
