@@ -123,6 +123,7 @@ struct Peer {
   bool fin_sent = false;
   bool eof = false;
   int error = 0;
+  int broken = 0;  // met by a send
   bool corrupt = false;
 
   bool over() const { return eof || error != 0; }
@@ -140,7 +141,9 @@ struct Peer {
       const std::string bytes = sequence(send_seed, sent, chunk);
       const ssize_t got = ::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
       if (got > 0) sent += static_cast<std::uint64_t>(got);
-      // A send error leaves received bytes behind it: only a receive says how the stream ended.
+      // Received bytes may still be there, so only a receive says where the stream ended; but the error is reported
+      // once, and the receive behind it returns 0.
+      if (got < 0 && errno != EAGAIN) broken = errno == EPIPE ? ECONNRESET : errno;
     } else if (fin_after) {
       ::shutdown(fd.get(), SHUT_WR);
       fin_sent = true;
@@ -151,7 +154,8 @@ struct Peer {
     if (over()) return;
     std::vector<std::byte> buffer(receive_chunk);
     const ssize_t got = ::recv(fd.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (got == 0) eof = true;
+    if (got == 0 && broken != 0) error = broken;
+    if (got == 0 && broken == 0) eof = true;
     if (got < 0 && errno != EAGAIN) error = errno;
     for (ssize_t i = 0; i < got; ++i) {
       if (buffer[static_cast<std::size_t>(i)] !=
