@@ -22,7 +22,11 @@ def copy(source, sink):
 
 
 def join(visitor, target_address):
-    with visitor, socket.create_connection(target_address) as target:
+    try:
+        target = socket.create_connection(target_address)
+    except OSError:
+        return visitor.close()
+    with visitor, target:
         back = threading.Thread(target=copy, args=(target, visitor), daemon=True)
         back.start()
         copy(visitor, target)

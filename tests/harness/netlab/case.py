@@ -119,7 +119,7 @@ class Lab:
         return process
 
     def show_logs(self):
-        for path in self.logs:
+        for path in dict.fromkeys(self.logs):
             if not os.path.exists(path):
                 continue
             with open(path, errors="replace") as file:

@@ -4,6 +4,7 @@
 Relay and Agent are supervised only where a test asks: start() and kill() are explicit, and restart() is what systemd
 would do. The holder restarts its relay process itself; the harness never does that for it.
 """
+import base64
 import json
 import os
 import re
@@ -197,3 +198,41 @@ class Agent:
             self.process.stop()
         time.sleep(pause)
         return self.start(wait=False)
+
+
+def _checksum(body):
+    total = 2166136261
+    for byte in body:
+        total = (total ^ byte) * 16777619 & 0xFFFFFFFF
+    return total.to_bytes(4, "big")
+
+
+def _body_of(line):
+    text = line.removeprefix("nf1.")
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))[:-4]
+
+
+def _after_addresses(body):
+    at = 1
+    for _ in range(body[0]):
+        at += 1 + body[at]
+    return at
+
+
+def _line_of(body):
+    return "nf1." + base64.urlsafe_b64encode(body + _checksum(body)).decode().rstrip("=")
+
+
+def line_with_addresses(line, addresses):
+    """The join line with other relay addresses: an operator who has a DNS name, or this test's choice of a family."""
+    body = _body_of(line)
+    head = bytes([len(addresses)]) + b"".join(bytes([len(text)]) + text.encode() for text in addresses)
+    return _line_of(head + body[_after_addresses(body):])
+
+
+def line_with_wrong_pins(line):
+    body = bytearray(_body_of(line))
+    at = _after_addresses(body)
+    for index in range(at, at + 64):
+        body[index] ^= 0x5A
+    return _line_of(bytes(body))

@@ -167,7 +167,8 @@ void Engine::on_connect_done(Entry& entry, Time now) {
   (void)::getsockopt(entry.side->socket(), SOL_SOCKET, SO_ERROR, &error, &length);
   entry.connecting = false;
   if (error != 0) {
-    ++ledger_.totals.connect_failures;
+    // A server that resets at once is met here.
+    ++(error == ECONNRESET || error == EPIPE ? ledger_.totals.broken : ledger_.totals.connect_failures);
     next_connect_ = now + kConnectPause;
     entry.dead = true;
     dead_.push_back(entry.id);
