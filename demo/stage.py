@@ -150,6 +150,7 @@ class NamespaceStage(Stage):
       visitor 198.51.100.7 --- 203.0.113.5 relay --- 192.0.2.44 home router (NAT) 192.168.1.1 --- 192.168.1.123 agent
     """
     in_namespaces = True
+    router_translates = True
     visitor_address, relay_address = "198.51.100.7", "203.0.113.5"
     router_address, agent_address = "192.0.2.44", "192.168.1.123"
 
@@ -174,15 +175,15 @@ class NamespaceStage(Stage):
     def _translate(self) -> None:
         """The home router: forwards, hides 192.168.1.0/24 behind its one address, lets nobody in from outside."""
         rules = ("table ip home { "
-                 "chain out { type nat hook postrouting priority 100; oifname relay masquerade; } "
-                 "chain in { type filter hook forward priority 0; iifname relay ct state new drop; } }")
+                 "chain outward { type nat hook postrouting priority 100; oifname relay masquerade; }; "
+                 "chain inward { type filter hook forward priority 0; iifname relay ct state new drop; }; }")
         router = self._in("router")
         self._shell(f"{router} sysctl -qw net.ipv4.ip_forward=1")
         try:
             self._shell(f"{router} nft {shlex.quote(rules)}")
-        except Trouble:
-            self.missing = ("This kernel has no nftables NAT: the home router only forwards, so the relay sees the "
-                            "agent's own address.")
+        except Trouble as trouble:
+            self.router_translates = False
+            self.missing = f"No NAT here, the home router only forwards ({trouble})."
             self._shell(f"{self._in('relay')} ip route add {self.agent_address} via {self.router_address} dev router "
                         "onlink")
 
