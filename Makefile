@@ -35,7 +35,7 @@ tsan: ## programs and unit tests with TSan, in build-tsan/
 
 agent: ## nfagent alone, in build-agent/bin: needs no SQLite, no tools for BPF
 	@scripts/deps agent-build
-	@$(CMAKE) -B build-agent -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNFR_AGENT_ONLY=ON -DNFR_TESTS=OFF -DNFR_PCH=OFF
+	@$(CMAKE) -B build-agent -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNFR_AGENT_ONLY=ON -DNFR_TESTS=OFF
 	@$(NINJA) -C build-agent
 
 demo: ## a visitor, a relay and a machine behind NAT on this machine: what it looks like, in a minute
@@ -59,7 +59,7 @@ check-tsan: tsan ## the tests of `make check` under TSan
 
 fuzz: ## libFuzzer targets, a minute each (clang)
 	@scripts/deps build test
-	@CXX=clang++ CC=clang $(CMAKE) -B build-fuzz -DCMAKE_BUILD_TYPE=Debug -DNFR_FUZZ=ON -DNFR_UNIT_TESTS=OFF -DNFR_PCH=OFF
+	@CXX=clang++ CC=clang $(CMAKE) -B build-fuzz -DCMAKE_BUILD_TYPE=Debug -DNFR_FUZZ=ON -DNFR_UNIT_TESTS=OFF
 	@$(NINJA) -C build-fuzz
 	@$(CTEST) --test-dir build-fuzz -L fuzz
 
