@@ -31,7 +31,8 @@ def start_mariadb(stage) -> None:
     code, said = stage.agent.run(f"mariadb-install-db --no-defaults --datadir={directory}/data --skip-test-db "
                                  f"--auth-root-authentication-method=normal {small}{user}")
     if code != 0:
-        raise Trouble(f"mariadb-install-db in {directory} ended with exit code {code}:\n{said[-800:]}")
+        reasons = [line for line in said.splitlines() if "ERROR" in line or "No space" in line] or said.splitlines()
+        raise Trouble(f"mariadb-install-db in {directory} ended with exit code {code}:\n" + "\n".join(reasons[:6]))
     server = stage.start(stage.agent, f"mariadbd --no-defaults --datadir={directory}/data --port={stage.ports['mariadb']} "
                                       f"--bind-address=127.0.0.1 --socket={directory}/socket "
                                       f"--pid-file={directory}/pid --init-file={init} --skip-name-resolve {small}{user}")

@@ -16,6 +16,7 @@ HERE = os.path.dirname(os.path.realpath(__file__))
 BIN = os.environ.get("NETFERRY_BIN", os.path.join(HERE, "../build/bin"))
 COMMAND_SECONDS = 30
 START_SECONDS = 20
+DISK_MB = 150  # MariaDB, freshly made, takes 30 to 110
 
 
 class Trouble(Exception):
@@ -92,6 +93,7 @@ class Machine:
 class Stage:
     """What both stages have: machines, a directory, and programs to stop in the reverse order of their start."""
     in_namespaces = False
+    router_translates = False
     missing = ""  # why the full demo is not possible
 
     def __init__(self):
@@ -124,6 +126,11 @@ class Stage:
         return background
 
     def make_directories(self) -> None:
+        disk = os.statvfs(self.directory)
+        free_mb = disk.f_bavail * disk.f_frsize // 1_000_000
+        if free_mb < DISK_MB:
+            raise Trouble(f"{self.directory} has {free_mb} MB free, and the demo needs {DISK_MB} MB: free some, or name "
+                          "another place with TMPDIR=DIR make demo")
         for name in ("relay", "agent", "run", "redis", "mariadb"):
             os.makedirs(os.path.join(self.directory, name), exist_ok=True)
         with open(os.path.join(self.directory, "relay.toml"), "w", encoding="utf-8") as config:
