@@ -112,6 +112,7 @@ std::string fingerprint(std::span<const std::byte> digest) {
 
 std::string human_duration(Micros duration) {
   const double us = static_cast<double>(duration.count());
+  if (us > 0 && us < 100) return fmt::format("{:.0f} us", us);
   if (us < 10'000) return fmt::format("{:.1f} ms", us / 1e3);
   if (us < 1e6) return fmt::format("{:.0f} ms", us / 1e3);
   if (us < 120e6) return fmt::format("{:.0f} s", us / 1e6);
