@@ -39,6 +39,7 @@ void nfr::fuzz::one_input(std::string_view input) {
     NFR_HOLDS(network && network->contains(*address));
   }
   const auto published = core::parse_public(input);
+  if (parsed || published) NFR_HOLDS(printable(input));
   if (!published) return NFR_HOLDS(printable(published.error().message()));
   const auto again = core::parse_public(core::public_text(*published));
   NFR_HOLDS(again && again->port == published->port);
