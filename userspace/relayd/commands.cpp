@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "nfr/admin/admin.h"
 #include "relayd/arguments.hpp"
 
 namespace nfr::relayd {
@@ -225,7 +226,8 @@ Result<nlohmann::json> Commands::status(const Json&) {
               {"mappings", relay_.mappings().all().size()},
               {"flows", relay_.flows().all().size()},
               {"tiers", Json::array({{{"name", "user"}, {"on", true}, {"text", facts_.back_end}}})},
-              {"limits", {{"flows", facts_.flow_count_max}, {"data_threads", facts_.workers}}},
+              {"limits", {{"flows", {{"used", relay_.flows().all().size()}, {"max", facts_.flow_count_max}}}}},
+              {"data_threads", facts_.workers},
               {"single", facts_.single},
               {"missing", facts_.missing},
               {"relay_key", fingerprint(pins[0])},
@@ -244,6 +246,8 @@ Result<nlohmann::json> Commands::key_show(const Json&) {
   return Json{{"current", fingerprint(pins[0])}, {"next", fingerprint(pins[1])}};
 }
 
-Result<nlohmann::json> Commands::version(const Json&) { return Json{{"version", NFR_VERSION}}; }
+Result<nlohmann::json> Commands::version(const Json&) {
+  return Json{{"version", NFR_VERSION}, {"api", NFR_ADMIN_VERSION}};
+}
 
 }  // namespace nfr::relayd
