@@ -59,8 +59,8 @@ class DepsTest(Fixture):
 
     def test_names_what_is_missing_and_asks_sudo_for_just_that(self):
         self.ordinary_user()
-        self.installed(*(name for name in self.wanted("demo") if name not in ("redis-server", "mariadb-client")))
         self.program("sudo", f'[ "$1" = -n ] && exit 0; shift; echo "SUDO $*" >>{self.directory}/asked')
+        self.installed(*(name for name in self.wanted("demo") if name not in ("redis-server", "mariadb-client")))
         done = self.run_here(DEPS, "demo")
         self.assertIn("redis-server           a service behind the agent", done.stdout)
         self.assertLess(done.stdout.index("Installing what is missing"), done.stdout.index("through sudo"))
@@ -74,6 +74,13 @@ class DepsTest(Fixture):
         self.assertEqual(done.returncode, 1)
         self.assertIn("there is no apt-get here, and this is missing", done.stdout)
         self.assertIn("redis-tools", done.stdout)
+
+    def test_where_nobody_can_be_root_the_demo_needs_no_namespaces(self):
+        self.ordinary_user()
+        self.assertNotIn("nftables", self.wanted("demo"))
+        self.assertIn("mariadb-server", self.wanted("demo"))
+        self.program("sudo", "true")
+        self.assertIn("nftables", self.wanted("demo"))
 
     def test_unknown_group(self):
         done = self.run_here(DEPS, "--list", "everything")
