@@ -54,7 +54,7 @@ TEST_F(App, EveryCommandOfTheContractIsReached) {
   NFR_ADMIN_COMMANDS(NFR_NAME)
 #undef NFR_NAME
   for (const Command& command : all_commands()) {
-    const std::string name = command.name == "agent list" ? "agent.list" : command.name;
+    std::string name = command.name == "agent list" ? "agent.list" : command.name;
     names.erase(name.find(' ') == std::string::npos ? name : name.replace(name.find(' '), 1, "."));
   }
   EXPECT_TRUE(names.empty()) << *names.begin();
