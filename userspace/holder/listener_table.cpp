@@ -116,7 +116,10 @@ ListenerTable::Opened ListenerTable::open(const net::Endpoint& endpoint, Listene
   if (auto failure = conflict(key, kind)) return {{}, std::move(failure)};
   auto held = groups_.find(key);
   const bool fresh = held == groups_.end();
-  if (fresh) held = groups_.emplace(key, Group{}).first;
+  if (fresh) {
+    held = groups_.emplace(key, Group{}).first;
+    ++generation_;
+  }
   Group& group = held->second;
   auto failure = fresh ? create(group, key) : std::nullopt;
   if (!failure) failure = resize(group, count);
@@ -134,6 +137,7 @@ bool ListenerTable::close(const net::Endpoint& endpoint) {
   if (held == groups_.end()) return false;
   socket_count_ -= held->second.owned.size();
   groups_.erase(held);
+  ++generation_;
   return true;
 }
 
@@ -145,8 +149,15 @@ std::size_t ListenerTable::close_unclaimed() {
   return std::erase_if(groups_, [this](const auto& entry) {
     if (entry.second.claimed) return false;
     socket_count_ -= entry.second.owned.size();
+    ++generation_;
     return true;
   });
+}
+
+std::set<std::uint16_t> ListenerTable::ports() const {
+  std::set<std::uint16_t> ports;
+  for (const auto& [key, group] : groups_) ports.insert(key.port.value);
+  return ports;
 }
 
 std::vector<int> ListenerTable::unclaimed_public() const {

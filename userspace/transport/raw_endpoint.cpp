@@ -39,6 +39,12 @@ void set_linger(int socket, bool reset) {
   NFR_ASSERT(::setsockopt(socket, SOL_SOCKET, SO_LINGER, &value, sizeof value) == 0);
 }
 
+bool is_tcp(int socket) {
+  int domain = 0;
+  socklen_t length = sizeof domain;
+  return ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 || domain != AF_UNIX;
+}
+
 int whole_seconds(Millis time) { return std::max(1, static_cast<int>(time.count() / 1000)); }
 
 int take_socket_error(int socket) {
@@ -72,6 +78,7 @@ std::unique_ptr<RawEndpoint> RawEndpoint::adopt(io::Loop& loop, Fd socket, const
 RawEndpoint::RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options)
     : loop_(loop),
       socket_(std::move(socket)),
+      tcp_(is_tcp(socket_.get())),
       stall_limit_(options.stall),
       reset_grace_(options.reset_grace),
       soon_(loop, [this] { on_soon(); }),
@@ -130,6 +137,7 @@ void RawEndpoint::count_received(std::size_t bytes) {
 bool RawEndpoint::eof_is_real() const {
   // After our own FIN nothing but receives could have met the error, and FIN + FIN ends in state CLOSE in order.
   if (finish_asked_) return true;
+  if (!tcp_) return take_socket_error(socket_.get()) == 0;
   tcp_info info{};
   socklen_t length = sizeof info;
   if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return false;
@@ -196,6 +204,8 @@ void RawEndpoint::on_watched(io::Completion completion) {
   const int error = (completion.result & POLLERR) != 0 ? take_socket_error(socket_.get()) : 0;
   if (error != 0) return note_broken(error);
   // POLLHUP alone: both directions are shut. In order if we sent FIN; else an RST whose error a send has consumed.
+  // A unix socket is hung up by any close of the peer: the receive says EOF.
+  if ((completion.result & POLLHUP) != 0 && !tcp_) return;
   if ((completion.result & POLLHUP) != 0) return finish_asked_ ? void() : note_broken(ECONNRESET);
   if (!completion.more) watch_reset();  // the kernel ended it for want of room in its completion ring
 }

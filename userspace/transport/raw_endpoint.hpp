@@ -34,7 +34,8 @@ void set_reset_on_close(int socket);
 
 class RawEndpoint final : public Endpoint {
  public:
-  /// Takes a connected, non-blocking TCP socket; sets SO_LINGER, TCP_NODELAY and keepalive.
+  /// Takes a connected, non-blocking TCP socket; sets SO_LINGER, TCP_NODELAY and keepalive. A unix stream socket works
+  /// too, but has no RST: a close is an ordinary end for its peer unless bytes were left unread.
   static std::unique_ptr<RawEndpoint> adopt(io::Loop& loop, Fd socket, const RawOptions& options);
   /// Nothing may be in flight (asserted): after on_closed, after detach(), or before the first operation.
   ~RawEndpoint() override;
@@ -81,6 +82,7 @@ class RawEndpoint final : public Endpoint {
 
   io::Loop& loop_;
   Fd socket_;
+  const bool tcp_;
   const Millis stall_limit_;
   const Millis reset_grace_;
   EndpointEvents* events_ = nullptr;

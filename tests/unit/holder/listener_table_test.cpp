@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// ListenerTable on real loopback ports: what opening, closing and retaining do, and who is named when a port is taken.
 #include "holder/listener_table.hpp"
 
 #include <fcntl.h>
