@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""100,000 short connections, a seventh of the ends aborted: descriptors, memory and channels are back at their start."""
+"""100,000 short connections, more than a tenth of them aborted: descriptors, memory and channels are back at their start."""
 import time
 
 import harness  # noqa: F401
@@ -45,7 +45,7 @@ def churn(lab):
     took = time.monotonic() - began
     after, channels = settled(lab)
     note(f"{COUNT} connections in {took:.0f} s, {COUNT / took:.0f} a second")
-    check(result["connections"] == COUNT, f"{result}")
+    check(result["connections"] == COUNT and result["broken"] > COUNT / 20, f"{result}")
     check(channels == channels_before == 1, f"{channels} connections on the tunnel port, {channels_before} before")
     for name in before:
         note(f"{name}: descriptors {before[name][0]} -> {after[name][0]}, private memory {before[name][1]} -> "

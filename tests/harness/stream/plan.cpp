@@ -85,6 +85,7 @@ Plan client_plan(Random& random, const Mixture& mixture) {
     // A download still needs the client's key, by which the server knows what is asked for.
     Plan plan = bulk(mixture.kind == "down" ? kBulkChunk / 256 : mixture.size_max);
     plan.reply_size = mixture.kind == "up" ? 0 : mixture.size_max;
+    draw_reset(random, mixture, plan);
     return plan;
   }
   Plan plan;
