@@ -67,6 +67,8 @@ class Crowd:
         step = 0
         while not self.stopping:
             for number, _ in self.poller.poll(0.02, 256):
+                # By hand: a child that has not yet called exec shares the connection and would keep it registered.
+                self.poller.unregister(number)
                 self.connections.pop(number).close()
                 self.ended += 1
                 self._add()
@@ -78,6 +80,7 @@ class Crowd:
                     pass
 
     def close(self):
+        check(self.thread.is_alive(), "the crowd has dispersed by itself")
         self.stopping = True
         self.thread.join()
         for made in self.connections.values():
