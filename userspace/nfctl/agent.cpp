@@ -30,8 +30,9 @@ Result<Call> build_list(const Arguments& arguments) {
 Text render_join(const json& result, const View&) {
   const json& line = member(result, "join_line");
   const std::string token = line.is_string() ? escape(line.get<std::string>(), kJoinLineMax) : "-";
-  // Year 9999: later ones do not fit the calendar functions.
-  const auto expires = static_cast<std::time_t>(std::min<std::uint64_t>(count(result, "expires"), 253402300799));
+  // Year 2262: the nanoseconds of a WallTime end there.
+  constexpr std::uint64_t kUnixSecondsMax = 9'223'372'036;
+  const auto expires = static_cast<std::time_t>(std::min(count(result, "expires"), kUnixSecondsMax));
   return {fmt::format("Run this on the machine behind NAT (works once, until {}):\n  nfagent join {}\n",
                       utc_time(std::chrono::system_clock::from_time_t(expires)), token),
           ""};

@@ -4,10 +4,12 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -69,12 +71,38 @@ TEST_F(FileTest, AFailureNamesTheFileAndLeavesTheOldContent) {
   EXPECT_EQ(*read_small_file(at("f"), 10), "old");
 }
 
+/// As on a full disk: the kernel takes the first bytes of a write and refuses the rest.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+    rlimit low = before_;
+    low.rlim_cur = bytes;
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &low), 0);
+  }
+  ~FileSizeLimit() {
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before_), 0);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = nullptr;
+};
+
 TEST_F(FileTest, AFullDiskLeavesTheOldContent) {
-  const Status full = write_private_file("/dev/full/x", "y");
-  EXPECT_FALSE(full);
-  const Result<std::string> endless = read_small_file("/dev/zero", 100'000);
-  ASSERT_FALSE(endless);
-  EXPECT_EQ(endless.error().message(), "/dev/zero is larger than 100000 bytes");
+  ASSERT_TRUE(write_private_file(at("f"), "old"));
+  Status full;
+  {
+    const FileSizeLimit limit(1000);
+    full = write_private_file(at("f"), std::string(5000, 'x'));
+  }
+  ASSERT_FALSE(full);
+  EXPECT_EQ(full.error().os_errno(), EFBIG);
+  EXPECT_EQ(full.error().message(), "writing " + at("f") + ": write: File too large");
+  EXPECT_EQ(*read_small_file(at("f"), 5000), "old");
+  EXPECT_EQ(entries(), 1U);
 }
 
 TEST_F(FileTest, ReadingSaysWhy) {
@@ -86,6 +114,7 @@ TEST_F(FileTest, ReadingSaysWhy) {
   const auto large = read_small_file(at("f"), 4);
   EXPECT_EQ(large.error().code(), Code::kInvalid);
   EXPECT_NE(large.error().message().find("larger than 4 bytes"), std::string::npos);
+  EXPECT_EQ(read_small_file("/dev/zero", 100'000).error().message(), "/dev/zero is larger than 100000 bytes");
   EXPECT_NE(read_small_file(at("a\x1b[31m"), 4).error().message().find("\\x1b"), std::string::npos);
 }
 

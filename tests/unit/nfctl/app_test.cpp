@@ -2,6 +2,8 @@
 // The command line as a whole: what each command asks the relay, exit codes, help, typing errors, where the socket is.
 #include "nfctl/app.hpp"
 
+#include <set>
+
 #include "nfctl/commands.hpp"
 #include "unit/nfctl/fixture.hpp"
 
@@ -54,8 +56,9 @@ TEST_F(App, EveryCommandOfTheContractIsReached) {
   NFR_ADMIN_COMMANDS(NFR_NAME)
 #undef NFR_NAME
   for (const Command& command : all_commands()) {
-    std::string name = command.name == "agent list" ? "agent.list" : command.name;
-    names.erase(name.find(' ') == std::string::npos ? name : name.replace(name.find(' '), 1, "."));
+    std::string name = command.name;
+    if (const std::size_t space = name.find(' '); space != std::string::npos) name[space] = '.';
+    names.erase(name);
   }
   EXPECT_TRUE(names.empty()) << *names.begin();
 }
