@@ -19,7 +19,7 @@ namespace nfr::admin {
 namespace {
 
 std::string how_to_start(const std::string& path) {
-  if (path == NFR_ADMIN_SOCKET_PATH) return "sudo systemctl start nfrelayd";
+  if (path == NFR_ADMIN_SOCKET_PATH) return "sudo systemctl start netferry-relay";
   return "start it, or name the socket of the one that runs: nfctl --socket PATH";
 }
 
@@ -92,7 +92,7 @@ Status Client::wait(short events, Instant deadline) {
   for (;;) {
     const auto left = std::chrono::ceil<Millis>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0)
-      return Error(Code::kTimeout, "nfrelayd does not answer (is it stuck? journalctl -u nfrelayd)");
+      return Error(Code::kTimeout, "nfrelayd does not answer (is it stuck? journalctl -u netferry-relay)");
     pollfd entry{socket_.get(), events, 0};
     const int ready = ::poll(&entry, 1, static_cast<int>(std::min<Millis::rep>(left.count(), 60'000)));
     if (ready > 0) return {};
@@ -126,7 +126,8 @@ Result<std::string> Client::read_line(Instant deadline) {
       continue;
     }
     if (got == 0 || peer_gone(errno)) {
-      return Error(Code::kUnavailable, "nfrelayd closed the connection without an answer (journalctl -u nfrelayd)");
+      return Error(Code::kUnavailable,
+                   "nfrelayd closed the connection without an answer (journalctl -u netferry-relay)");
     }
     if (!would_block(errno)) return Error::system("reading from nfrelayd", errno);
     if (const Status ready = wait(POLLIN, deadline); !ready) return ready.error();

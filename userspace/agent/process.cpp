@@ -48,14 +48,15 @@ class Process final : public control::AgentWorld {
                                                   const core::SessionKeys& keys) override {
     return flows_->open(open, relay_, session, keys);
   }
-  void probe(std::uint64_t number, const core::Target& target) override;
-  bool allowed(const core::Target& target) const override { return targets_.allowed(target.endpoint); }
+  void probe(const proto::Probe& probe) override;
+  bool allowed(const core::Target& target) const override { return targets_.allowed(target); }
   Status save_pins(const std::array<core::Pin, 2>& pins) override;
   void enrolled() override;
   void connected(const std::string& address, const proto::Welcome& welcome, Micros took) override;
   void disconnected(const std::string& reason, Millis retry_in) override;
   void notice(const std::string& text) override { spdlog::warn("relay: {}", text); }
   void give_up(const std::string& reason) override;
+  void declared(const std::vector<proto::Wish>& wishes, const proto::Declared& outcome) override;
 
  private:
   void on_dialled(Result<RelayDial::Connected> result);
@@ -71,6 +72,7 @@ class Process final : public control::AgentWorld {
   Membership membership_;
   mutable Targets targets_;
   std::unique_ptr<io::Loop> loop_;
+  std::unique_ptr<Resolver> resolver_;
   std::unique_ptr<Flows> flows_;
   std::unique_ptr<RelayDial> dial_;
   std::unique_ptr<Link> link_;
@@ -90,8 +92,11 @@ Status Process::start(std::size_t flow_count_max) {
   auto loop = io::Loop::create(io::LoopOptions{.entries = 256, .buffer_count = 64});
   if (!loop) return loop.error().context("io_uring");
   loop_ = std::move(*loop);
-  flows_ = std::make_unique<Flows>(*loop_, crypto_, flow_count_max,
-                                   [this](const core::Target& target) { return allowed(target); });
+  resolver_ = std::make_unique<Resolver>(*loop_);
+  Flows::Hooks hooks;
+  hooks.allowed = [this](const core::Target& target) { return allowed(target); };
+  hooks.failed = [this](std::uint64_t number, proto::RefuseReason reason) { agent_->on_open_failed(number, reason); };
+  flows_ = std::make_unique<Flows>(*loop_, *resolver_, crypto_, flow_count_max, std::move(hooks));
   control::AgentSettings settings;
   settings.addresses = membership_.addresses;
   settings.instance = core::InstanceId{random_.u64() | 1};
@@ -117,7 +122,7 @@ void Process::tick() {
 void Process::dial_relay(const std::string& address) {
   auto context = tls::Context::agent_session(membership_.identity, membership_.pins);
   if (!context) return loop_->post([this, error = context.error()] { agent_->on_dial_failed(error.message()); });
-  dial_ = std::make_unique<RelayDial>(*loop_, *context,
+  dial_ = std::make_unique<RelayDial>(*loop_, *resolver_, *context,
                                       [this](Result<RelayDial::Connected> result) { on_dialled(std::move(result)); });
   dial_->start(address);
 }
@@ -139,10 +144,23 @@ void Process::on_dialled(Result<RelayDial::Connected> result) {
   agent_->on_connected(*link_, *keys);
 }
 
-void Process::probe(std::uint64_t number, const core::Target& target) {
-  flows_->probe(target, [this, number](std::optional<proto::RefuseReason> refused, Micros dial) {
-    agent_->on_probe_result(number, refused, dial);
-  });
+void Process::probe(const proto::Probe& probe) {
+  flows_->probe(probe.target, probe.proxy,
+                [this, number = probe.number](std::optional<proto::RefuseReason> refused, Micros dial) {
+                  agent_->on_probe_result(number, refused, dial);
+                });
+}
+
+void Process::declared(const std::vector<proto::Wish>& wishes, const proto::Declared& outcome) {
+  for (std::size_t i = 0; i < wishes.size(); ++i) {
+    const proto::Declared::Outcome& one = outcome.outcomes[i];
+    if (one.error.empty()) {
+      fmt::print("{} -> {}\n", one.address, wishes[i].target.text());
+    } else {
+      spdlog::error("{} -> {}: {}", wishes[i].ports.text(), wishes[i].target.text(), one.error);
+    }
+  }
+  std::fflush(stdout);
 }
 
 Status Process::save_pins(const std::array<core::Pin, 2>& pins) {

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "agent/relay_dial.hpp"
 
-#include <fmt/format.h>
-#include <netdb.h>
-
-#include <algorithm>
-#include <cstring>
-#include <thread>
-
 #include "base/text.hpp"
 #include "transport/raw_endpoint.hpp"
 
@@ -16,26 +9,6 @@ namespace {
 
 constexpr Millis kConnectDeadline{5000};
 constexpr Millis kHandshakeDeadline{5000};
-
-Result<std::vector<net::Endpoint>> look_up(const std::string& host, net::Port port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* list = nullptr;
-  const int failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
-  if (failed != 0) {
-    return Error(Code::kUnavailable,
-                 fmt::format("name '{}' cannot be resolved: {}", escape(host), ::gai_strerror(failed)));
-  }
-  std::vector<net::Endpoint> out;
-  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
-    sockaddr_storage storage{};
-    std::memcpy(&storage, entry->ai_addr, std::min<std::size_t>(entry->ai_addrlen, sizeof storage));
-    out.push_back({net::Endpoint::from_sockaddr(storage).address, port});
-  }
-  ::freeaddrinfo(list);
-  return out;
-}
 
 }  // namespace
 
@@ -52,18 +25,15 @@ void RelayDial::start(const std::string& address) {
 }
 
 void RelayDial::resolve(const std::string& host, net::Port port) {
-  std::thread([this, alive = alive_, &loop = loop_, host, port] {
-    auto found = std::make_shared<Result<std::vector<net::Endpoint>>>(look_up(host, port));
-    loop.post([this, alive, found] {
-      if (!*alive) return;
-      if (!*found) {
-        const Done done = std::move(done_);
-        return done(found->error());
-      }
-      candidates_.assign((*found)->rbegin(), (*found)->rend());
-      next(Error(Code::kUnavailable, "the name has no address"));
-    });
-  }).detach();
+  resolver_.look_up(host, [this, alive = alive_, port](Result<std::vector<net::IpAddress>> found) {
+    if (!*alive) return;
+    if (!found) {
+      const Done done = std::move(done_);
+      return done(found.error());
+    }
+    for (auto address = found->rbegin(); address != found->rend(); ++address) candidates_.push_back({*address, port});
+    next(Error(Code::kUnavailable, "the name has no address"));
+  });
 }
 
 void RelayDial::next(Error last) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // RelayDial: from "HOST:PORT" to an authenticated TLS endpoint: resolve, connect, handshake. One attempt; every address
-// of a name is tried in turn. Agent's loop thread; names are resolved on a thread of their own.
+// of a name is tried in turn. Agent's loop thread.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/resolver.hpp"
 #include "datapath/dial.hpp"
 #include "transport/tls_handshake.hpp"
 
@@ -22,8 +23,8 @@ class RelayDial {
   /// Called once, from the loop, never from inside start(); may destroy the dial.
   using Done = std::function<void(Result<Connected>)>;
 
-  RelayDial(io::Loop& loop, std::shared_ptr<const tls::Context> context, Done done)
-      : loop_(loop), context_(std::move(context)), done_(std::move(done)) {}
+  RelayDial(io::Loop& loop, Resolver& resolver, std::shared_ptr<const tls::Context> context, Done done)
+      : loop_(loop), resolver_(resolver), context_(std::move(context)), done_(std::move(done)) {}
   ~RelayDial();
 
   void start(const std::string& address);
@@ -35,6 +36,7 @@ class RelayDial {
   void on_handshake(Result<std::unique_ptr<transport::TlsEndpoint>> result);
 
   io::Loop& loop_;
+  Resolver& resolver_;
   std::shared_ptr<const tls::Context> context_;
   Done done_;
   std::vector<net::Endpoint> candidates_;  ///< still to try, next one last

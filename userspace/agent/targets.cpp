@@ -37,6 +37,20 @@ bool Targets::allowed(const net::Endpoint& target) {
   return has_added_ && added_.check(target, own_).ok();
 }
 
+bool Targets::allowed_unix(const std::string& path) {
+  if (clock_.now() >= next_refresh_) refresh();
+  return configured_.check_unix(path).ok() || (has_added_ && added_.check_unix(path).ok());
+}
+
+bool Targets::allowed(const core::Target& target) {
+  switch (target.kind) {
+    case core::Target::Kind::kAddress: return allowed(target.endpoint);
+    case core::Target::Kind::kUnix: return allowed_unix(target.name);
+    case core::Target::Kind::kHost: return true;
+  }
+  return false;
+}
+
 void Targets::refresh() {
   next_refresh_ = clock_.now() + kRefresh;
   own_ = own_addresses();

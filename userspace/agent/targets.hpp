@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "core/allow_list.hpp"
+#include "core/target.hpp"
 
 namespace nfr::agent {
 
@@ -17,6 +18,9 @@ class Targets {
       : configured_(std::move(configured)), state_dir_(std::move(state_dir)), clock_(clock) {}
 
   bool allowed(const net::Endpoint& target);
+  bool allowed_unix(const std::string& path);
+  /// A name is allowed here, and judged by its addresses once it is resolved.
+  bool allowed(const core::Target& target);
 
  private:
   void refresh();

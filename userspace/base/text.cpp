@@ -124,6 +124,7 @@ std::string fingerprint(std::span<const std::byte> digest) {
 std::string human_duration(Micros duration) {
   const double us = static_cast<double>(duration.count());
   // The bounds are where rounding would carry into the next unit: never "10.0 ms", never "1000 ms".
+  if (us > 0 && us < 99.5) return fmt::format("{:.0f} us", us);
   if (us < 9'950) return fmt::format("{:.1f} ms", us / 1e3);
   if (us < 999'500) return fmt::format("{:.0f} ms", us / 1e3);
   if (us < 120e6) return fmt::format("{:.0f} s", us / 1e6);

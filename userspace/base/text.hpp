@@ -29,7 +29,7 @@ Result<std::string> hex_decode(std::string_view text);  ///< raw bytes in a stri
 /// First 8 bytes of a key hash for people: "3f9a 77c1".  Takes >= 4 bytes.
 std::string fingerprint(std::span<const std::byte> digest);
 
-std::string human_duration(Micros duration);   ///< "0.4 ms", "21 ms", "12 s", "4 min", "3 d"
+std::string human_duration(Micros duration);   ///< "43 us", "0.4 ms", "21 ms", "12 s", "4 min", "3 d"
 std::string human_bytes(std::uint64_t bytes);  ///< "310 B", "1.1 kB", "880 MB" (decimal, as operators count)
 std::string utc_time(WallTime time);           ///< "Mon 23 Nov 04:10 UTC"
 

@@ -4,8 +4,11 @@
 #include "datapath/dial.hpp"
 
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 
 #include "base/assert.hpp"
 #include "transport/raw_endpoint.hpp"
@@ -20,7 +23,17 @@ bool connected_to_itself(int socket) {
   socklen_t remote_length = sizeof remote;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&local), &local_length) != 0) return false;
   if (::getpeername(socket, reinterpret_cast<sockaddr*>(&remote), &remote_length) != 0) return false;
+  if (local.ss_family == AF_UNIX) return false;
   return net::Endpoint::from_sockaddr(local) == net::Endpoint::from_sockaddr(remote);
+}
+
+socklen_t unix_sockaddr(const std::string& path, sockaddr_storage& out) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  NFR_ASSERT(path.size() < sizeof address.sun_path);  // core::Target checked it
+  std::memcpy(address.sun_path, path.data(), path.size());
+  std::memcpy(&out, &address, sizeof address);
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
 }
 
 }  // namespace
@@ -33,11 +46,12 @@ Dial::Dial(io::Loop& loop, Done done)
 
 Dial::~Dial() { NFR_ASSERT(!connect_.in_flight()); }
 
-void Dial::start(const net::Endpoint& to, Millis deadline) {
+void Dial::start(const DialPlace& to, Millis deadline) {
   began_ = std::chrono::steady_clock::now();
   sockaddr_storage address{};
-  const socklen_t length = to.to_sockaddr(address);
-  socket_.reset(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+  const bool is_unix = !to.unix_path.empty();
+  const socklen_t length = is_unix ? unix_sockaddr(to.unix_path, address) : to.endpoint.to_sockaddr(address);
+  socket_.reset(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, is_unix ? 0 : IPPROTO_TCP));
   if (!socket_.valid()) {
     stopped_ = errno;
     soon_.arm(Millis{0});

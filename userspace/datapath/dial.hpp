@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Dial: one TCP connect under a deadline, cancellable. The agent uses it towards the relay's tunnel port and towards
-// targets, on its loop's thread. Does not resolve names and does not retry.
+// Dial: one TCP (or unix stream) connect under a deadline, cancellable. The agent uses it towards the relay's tunnel
+// port and towards targets, on its loop's thread. Does not resolve names and does not retry.
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "base/fd.hpp"
 #include "io/loop.hpp"
 #include "net/address.hpp"
 
 namespace nfr::datapath {
+
+/// Where a connection goes: an address, or a unix socket where `unix_path` is not empty.
+struct DialPlace {
+  net::Endpoint endpoint;
+  std::string unix_path;
+};
 
 class Dial {
  public:
@@ -24,7 +31,8 @@ class Dial {
   Dial(io::Loop& loop, Done done);
   ~Dial();
 
-  void start(const net::Endpoint& to, Millis deadline);
+  void start(const net::Endpoint& to, Millis deadline) { start(DialPlace{to, {}}, deadline); }
+  void start(const DialPlace& to, Millis deadline);
   void cancel() { stop(ECANCELED); }
 
  private:

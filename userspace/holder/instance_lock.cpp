@@ -77,6 +77,13 @@ Status record_pid(const Fd& lock) {
   return {};
 }
 
+// Looks without opening: a holder whose rights do not include CAP_DAC_OVERRIDE may not read the relay's directory.
+bool is_private_of(const std::string& path, const RelayUser& owner) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == owner.uid &&
+         (info.st_mode & 07777) == 0700;
+}
+
 }  // namespace
 
 Result<InstanceLock> InstanceLock::acquire(const std::string& wanted) {
@@ -100,6 +107,7 @@ Result<InstanceLock> InstanceLock::acquire(const std::string& wanted) {
 Status prepare_state_dir(const std::string& wanted, const RelayUser& owner) {
   const std::string state_dir = without_last_slashes(wanted);
   if (const Status made = make_directories(state_dir, 0700); !made) return made.error();
+  if (is_private_of(state_dir, owner)) return {};
   const auto directory = open_directory(state_dir);
   if (!directory) return directory.error();
   struct stat info {};

@@ -19,6 +19,7 @@ void Machine::boot() {
   settings.software = "sim";
   if (!token.empty()) settings.enroll = proto::Hello::Enroll{name, token};
   agent = std::make_unique<control::Agent>(world_.clock, world_.random, *this, settings);
+  agent->wish(wishes);
   agent->start();
 }
 
@@ -41,8 +42,8 @@ std::optional<proto::RefuseReason> Machine::open_channel(const proto::Open& open
   return std::nullopt;
 }
 
-void Machine::probe(std::uint64_t number, const core::Target&) {
-  world_.queue.after(Micros(400), [this, number] {
+void Machine::probe(const proto::Probe& probe) {
+  world_.queue.after(Micros(400), [this, number = probe.number] {
     if (agent) agent->on_probe_result(number, std::nullopt, Micros(400));
   });
 }
@@ -76,6 +77,7 @@ void World::boot_relay() {
   ports = std::make_unique<SimPorts>(queue);
   control::RelaySettings settings;
   settings.join_addresses = {"203.0.113.5:7707"};
+  settings.public_host = "203.0.113.5";
   relay = std::make_unique<control::Relay>(
       control::Relay::Seams{clock, random, crypto, store, keys, static_cast<core::DataPlane&>(*this), *ports},
       settings);
@@ -136,8 +138,9 @@ void World::revoke(const std::string& agent) {
 
 bool World::map(std::uint16_t port, const std::string& agent) {
   if (!relay) return false;
-  const control::MappingBook::Request request{
-      {net::IpAddress{}, net::Port{port}}, agent, *core::Target::parse("3306"), {}, Millis{0}};
+  control::MappingBook::Request request{agent, {}};
+  request.mapping.public_ports.first.port.value = port;
+  request.mapping.target = *core::Target::parse("3306");
   auto answered = std::make_shared<int>(0);
   auto mapped = std::make_shared<bool>(false);
   relay->map(request, [answered, mapped](Result<control::Relay::MapResult> result) {

@@ -61,13 +61,17 @@ class Machine final : public control::AgentWorld {
   void dial_relay(const std::string& address) override;
   std::optional<proto::RefuseReason> open_channel(const proto::Open& open, core::SessionId session,
                                                   const core::SessionKeys& keys) override;
-  void probe(std::uint64_t number, const core::Target& target) override;
+  void probe(const proto::Probe& probe) override;
   bool allowed(const core::Target& target) const override { return target.endpoint.address.is_loopback(); }
   Status save_pins(const std::array<core::Pin, 2>&) override { return {}; }
   void enrolled() override { token.clear(); }
   void connected(const std::string&, const proto::Welcome&, Micros) override { ++logins; }
   void disconnected(const std::string&, Millis) override {}
   void notice(const std::string& text) override { last_notice = text; }
+  void declared(const std::vector<proto::Wish>& asked, const proto::Declared& outcome) override {
+    last_asked = asked;
+    last_declared = outcome;
+  }
   void give_up(const std::string& reason) override { gave_up = reason; }
 
   core::Pin key{};
@@ -75,6 +79,9 @@ class Machine final : public control::AgentWorld {
   std::string token;  ///< of a join line not used yet
   std::string gave_up;
   std::string last_notice;
+  std::vector<proto::Wish> wishes;  ///< of the configuration: told to the agent at every boot
+  std::vector<proto::Wish> last_asked;
+  proto::Declared last_declared;
   unsigned logins = 0;
   std::unique_ptr<control::Agent> agent;
   std::shared_ptr<Wire> wire;

@@ -33,7 +33,7 @@ void operator_does_something(World& world) {
   switch (world.random.below(8)) {
     case 0: world.revoke(name); break;
     case 1: world.join(static_cast<int>(world.random.below(kMachines)), name); break;
-    case 2: (void)world.relay->unmap({net::IpAddress{}, net::Port{port}}, world.random.chance(50)); break;
+    case 2: (void)world.relay->unmap({{net::IpAddress{}, net::Port{port}}, 1}, world.random.chance(50)); break;
     case 3: (void)world.relay->rotate_key(); break;
     case 4:
       if (world.random.chance(20)) (void)world.relay->agent_remove(name);
@@ -80,9 +80,9 @@ void check_books(World& world) {
   world.expect(relay.agents().all().size() == world.store.agents.size(), "agents in memory are those in the store");
   world.expect(relay.mappings().all().size() == world.store.mappings.size(),
                "mappings in memory are those in the store");
-  std::set<net::Endpoint> seen;
+  std::set<core::PublicPorts> seen;
   for (const auto& [id, entry] : relay.mappings().all()) {
-    world.expect(seen.insert(entry.mapping.public_endpoint).second, "a public endpoint belongs to one mapping");
+    world.expect(seen.insert(entry.mapping.public_ports).second, "a public endpoint belongs to one mapping");
     world.expect(relay.agents().find(entry.mapping.agent) != nullptr, "a mapping's agent exists");
     world.expect(world.ports->open_now.contains(id), "a mapping's port is open");
   }

@@ -4,7 +4,13 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <pwd.h>
+#include <sys/capability.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+
+#include <array>
+#include <fstream>
+#include <functional>
 
 #include "holder/admin_socket.hpp"
 #include "holder/instance_lock.hpp"
@@ -71,6 +77,31 @@ TEST(StateDirectory, IsPrivateAndOwnedByTheRelay) {
   ::chmod((scratch / "a/state").c_str(), 0755);
   ASSERT_TRUE(prepare_state_dir(scratch / "a/state", owner));
   EXPECT_EQ(mode_of(scratch / "a/state"), 0700U);
+}
+
+// The rights the unit file gives the holder: root, but bound by file modes as anybody else.
+bool without_dac_rights(const std::function<bool()>& body) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    constexpr std::array<cap_value_t, 3> kGone = {CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_CHOWN};
+    const cap_t rights = ::cap_get_proc();
+    ::cap_set_flag(rights, CAP_EFFECTIVE, kGone.size(), kGone.data(), CAP_CLEAR);
+    ::_exit(::cap_set_proc(rights) == 0 && body() ? 0 : 1);
+  }
+  int status = -1;
+  return ::waitpid(child, &status, 0) == child && status == 0;
+}
+
+TEST(StateDirectory, OfTheRelayNeedsNoRightToReadIt) {
+  if (::geteuid() != 0) GTEST_SKIP() << "capability root: needs a directory of another user";
+  const test::Scratch scratch;
+  const RelayUser owner{65534, 65534, "nobody"};
+  const std::string state = scratch / "state";
+  ASSERT_TRUE(prepare_state_dir(state, owner));
+  std::ofstream(state + "/relay.db") << "x";
+  EXPECT_TRUE(without_dac_rights([&] { return prepare_state_dir(state, owner).ok(); }));
+  ::chmod(state.c_str(), 0750);  // wrong, and not to be put right with these rights
+  EXPECT_FALSE(without_dac_rights([&] { return prepare_state_dir(state, owner).ok(); }));
 }
 
 TEST(StateDirectory, ForeignContentIsLeftAlone) {

@@ -72,7 +72,7 @@ std::size_t verified_prefix(const std::string& path) {
     EXPECT_EQ(state->agents[i].key, digest_of(0));
   }
   for (std::size_t i = 0; i < mappings; ++i) {
-    EXPECT_EQ(state->mappings[i].public_endpoint.port.value, 1 + i);
+    EXPECT_EQ(state->mappings[i].public_ports.first.port.value, 1 + i);
     EXPECT_EQ(state->mappings[i].agent, state->agents[i].id);
   }
   return agents + mappings;

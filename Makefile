@@ -1,0 +1,77 @@
+# Front door: every target in one line each, `make help` lists them. How things are built stands in CMakeLists.txt,
+# how they are run in scripts/, demo/ and tests/.
+BUILD ?= build
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+CMAKE = cmake -G Ninja -S . -Wno-dev --log-level=WARNING
+NINJA = NINJA_STATUS='[%f/%t %es] ' ninja -j $(JOBS)
+CTEST = ctest --output-on-failure --no-tests=error
+TEST_TREES = build-asan:check build:root
+export PREFIX DESTDIR PURGE
+
+.DEFAULT_GOAL := build
+.PHONY: help deps build debug tsan agent demo test check check-root check-tsan fuzz soak install uninstall clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+
+deps: ## install the packages that building, demo and tests need (Debian, apt-get)
+	@scripts/deps build demo test
+
+build: ## optimised programs in build/bin
+	@scripts/deps build
+	@$(CMAKE) -B $(BUILD) -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNFR_UNIT_TESTS=OFF
+	@$(NINJA) -C $(BUILD)
+
+debug: ## programs and unit tests with ASan and UBSan, in build-asan/
+	@scripts/deps test
+	@$(CMAKE) -B build-asan -DCMAKE_BUILD_TYPE=Debug -DNFR_SANITIZE=address
+	@$(NINJA) -C build-asan
+
+tsan: ## programs and unit tests with TSan, in build-tsan/
+	@scripts/deps test
+	@$(CMAKE) -B build-tsan -DCMAKE_BUILD_TYPE=Debug -DNFR_SANITIZE=thread
+	@$(NINJA) -C build-tsan
+
+agent: ## nfagent alone, in build-agent/bin: needs no SQLite, no tools for BPF
+	@scripts/deps agent-build
+	@$(CMAKE) -B build-agent -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNFR_AGENT_ONLY=ON -DNFR_TESTS=OFF
+	@$(NINJA) -C build-agent
+
+demo: ## a visitor, a relay and a machine behind NAT on this machine: what it looks like, in a minute
+	@scripts/deps build demo
+	@$(MAKE) --no-print-directory build
+	@demo/run
+
+test: ## every test: check and check-root in one run
+	@$(MAKE) --no-print-directory debug build
+	@scripts/run-tests $(TEST_TREES)
+
+check: debug ## tests that need neither root nor network
+	@cd build-asan && $(CTEST) -L check -j $(JOBS)
+
+check-root: build ## tests that make network namespaces (root)
+	@scripts/deps test
+	@scripts/as-root "run the tests that make network namespaces" $(CTEST) --test-dir $(BUILD) -L root
+
+check-tsan: tsan ## the tests of `make check` under TSan
+	@cd build-tsan && $(CTEST) -L check -j $(JOBS)
+
+fuzz: ## libFuzzer targets, a minute each (clang)
+	@scripts/deps fuzz
+	@CXX=clang++ CC=clang $(CMAKE) -B build-fuzz -DCMAKE_BUILD_TYPE=Debug -DNFR_FUZZ=ON -DNFR_UNIT_TESTS=OFF
+	@$(NINJA) -C build-fuzz
+	@$(CTEST) --test-dir build-fuzz -L fuzz
+
+soak: build ## the long runs (root)
+	@scripts/deps test
+	@scripts/as-root "run the long tests in network namespaces" $(CTEST) --test-dir $(BUILD) -L soak
+
+install: ## programs, units, man pages under PREFIX (/usr/local), below DESTDIR if given
+	@scripts/install $(BUILD)
+
+uninstall: ## remove what install put there; PURGE=1 also state and configuration
+	@scripts/uninstall
+
+clean: ## remove the build directories
+	@rm -rf build build-asan build-tsan build-agent build-fuzz

@@ -1,1 +1,0 @@
-# Filled by packaging: see `make install`.
