@@ -110,7 +110,7 @@ Status Client::write_all(std::string_view bytes, Instant deadline) {
     // A server that refused the connection said why before it closed: that is read next.
     if (peer_gone(errno)) return {};
     if (!would_block(errno)) return Error::system("sending to nfrelayd", errno);
-    if (const Status ready = wait(POLLOUT, deadline); !ready) return ready;
+    if (Status ready = wait(POLLOUT, deadline); !ready) return ready;
   }
   return {};
 }
