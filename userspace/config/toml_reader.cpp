@@ -107,6 +107,30 @@ std::optional<std::size_t> TomlReader::list(const std::string& key, Items items,
   return array->size();
 }
 
+void TomlReader::tables(const std::string& key, const std::function<void(TomlReader&)>& read) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  const auto* array = node->as_array();
+  if (array == nullptr) return add(*node, fmt::format("{} = {}: expected tables, [[{}]]", key, shown(*node), key));
+  for (const auto& item : *array) read_table(item, key, read);
+}
+
+void TomlReader::read_table(const toml::node& node, const std::string& key,
+                            const std::function<void(TomlReader&)>& read) {
+  const auto* table = node.as_table();
+  if (table == nullptr) return add(node, fmt::format("{} = {}: expected a table, [[{}]]", key, shown(node), key));
+  TomlReader inner(*table, file_);
+  read(inner);
+  inner.find_unknown(inner.root_, "");
+  problems_.insert(problems_.end(), inner.problems_.begin(), inner.problems_.end());
+}
+
+bool TomlReader::require(const std::string& key, std::string_view what) {
+  if (find(key) != nullptr) return true;
+  add(root_, fmt::format("'{}' is missing: {}", key, what));
+  return false;
+}
+
 void TomlReader::take_item(const std::string& key, const toml::node& node, Items items, const Take& take) {
   const bool integers = items == Items::kStringsOrIntegers;
   std::string text;

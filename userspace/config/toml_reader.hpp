@@ -42,6 +42,12 @@ class TomlReader {
   /// key is absent.
   std::optional<std::size_t> list(const std::string& key, Items items, const Take& take);
 
+  /// An array of tables, [[key]], each read by `read` through a reader of its own. Nothing when the key is absent.
+  void tables(const std::string& key, const std::function<void(TomlReader&)>& read);
+
+  /// A problem with the whole table unless the key is there; `what` says what belongs there.
+  bool require(const std::string& key, std::string_view what);
+
   /// A problem with a key that is known to be there, for rules between several keys.
   void problem(const std::string& key, std::string what);
 
@@ -54,6 +60,7 @@ class TomlReader {
     std::string what;
   };
   TomlReader(toml::table root, std::string file) : root_(std::move(root)), file_(std::move(file)) {}
+  void read_table(const toml::node& node, const std::string& key, const std::function<void(TomlReader&)>& read);
 
   const toml::node* find(const std::string& key);  ///< and remembers the key as known
   std::optional<std::int64_t> number(const std::string& key, std::int64_t min, std::int64_t max, std::string_view unit);
