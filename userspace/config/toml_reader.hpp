@@ -9,6 +9,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -59,7 +60,8 @@ class TomlReader {
     std::uint32_t line;
     std::string what;
   };
-  TomlReader(toml::table root, std::string file) : root_(std::move(root)), file_(std::move(file)) {}
+  TomlReader(std::shared_ptr<const toml::table> root, std::string file)
+      : root_(std::move(root)), file_(std::move(file)) {}
   void read_table(const toml::node& node, const std::string& key, const std::function<void(TomlReader&)>& read);
 
   const toml::node* find(const std::string& key);  ///< and remembers the key as known
@@ -69,7 +71,7 @@ class TomlReader {
   void find_unknown(const toml::table& table, const std::string& prefix);
   std::string advice(const std::string& unknown) const;
 
-  toml::table root_;
+  std::shared_ptr<const toml::table> root_;  ///< or a part of it; copies would lose their lines
   std::string file_;
   std::vector<std::string> known_;
   std::vector<Problem> problems_;

@@ -159,7 +159,6 @@ void import_ini_proxies(Settings& settings, const std::string& agent, Imported& 
   constexpr std::string_view kRange = "range:";
   for (const auto& [name, section] : settings.root().members) {
     if (name == "common") continue;
-    settings.take_all(section);
     const bool visitor = settings.take(section, "role") == "visitor";
     if (visitor) {
       settings.leave(section, name, client_reasons().at("visitors"));

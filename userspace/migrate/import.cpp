@@ -78,6 +78,17 @@ void drop_collisions(Imported& out) {
   out.mappings = std::move(kept);
 }
 
+/// Parsers of TOML sort by name; people read by line.
+void sort_leftovers(const std::vector<Source>& sources, std::vector<Leftover>& leftovers) {
+  const auto place = [&](const Leftover& left) {
+    const auto source =
+        std::find_if(sources.begin(), sources.end(), [&](const Source& one) { return one.name == left.file; });
+    return std::pair(source - sources.begin(), left.line);
+  };
+  std::stable_sort(leftovers.begin(), leftovers.end(),
+                   [&](const Leftover& a, const Leftover& b) { return place(a) < place(b); });
+}
+
 void add_agents(Imported& out) {
   std::vector<std::string> names;
   for (const config::DeclaredMapping& mapping : out.mappings) {
@@ -124,6 +135,7 @@ Result<Imported> import_files(const std::vector<Source>& sources, std::optional<
   if (!rathole.empty()) import_rathole(rathole, agent, out);
   drop_collisions(out);
   add_agents(out);
+  sort_leftovers(sources, out.leftovers);
   return out;
 }
 

@@ -50,7 +50,9 @@ std::string settings_text(const json& mapping) {
   return out;
 }
 
-/// "leg - -> tls; target 127.0.0.1:1 -> 127.0.0.1:2"
+std::string or_unset(const std::string& value) { return value == "-" ? "unset" : value; }
+
+/// "leg unset -> tls; target 127.0.0.1:1 -> 127.0.0.1:2"
 std::string changes_text(const json& mapping) {
   const json& before = member(mapping, "before");
   std::string out;
@@ -58,7 +60,7 @@ std::string changes_text(const json& mapping) {
   keys.insert(keys.begin(), {{"agent", "agent"}, {"target", "target"}});
   for (const auto& [key, name] : keys) {
     const std::string was = value_text(before, key), is = value_text(mapping, key);
-    if (was != is) out += fmt::format("{}{} {} -> {}", out.empty() ? "   " : "; ", name, was, is);
+    if (was != is) out += fmt::format("{}{} {} -> {}", out.empty() ? "   " : "; ", name, or_unset(was), or_unset(is));
   }
   // An agent's own mapping, or one with an end, becomes a lasting one of the operator.
   return out.empty() ? "   lasts from now on" : out;

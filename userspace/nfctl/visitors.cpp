@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // nfctl allow | deny | limit: which visitors a mapping takes. Pure; called by app.cpp.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/text.hpp"
 #include "nfctl/commands.hpp"
@@ -38,17 +39,28 @@ Result<Call> build_limit(const Arguments& arguments) {
   return Call{"admit", std::move(args)};
 }
 
-std::string networks_text(const json& networks, const char* none) {
+std::string networks_text(const json& networks) {
   std::string out;
   for (const json& network : networks) {
     if (network.is_string()) out += (out.empty() ? "" : ", ") + escape(network.get<std::string>(), 60);
   }
-  return out.empty() ? none : out;
+  return out;
 }
 
-std::string limit_text(const json& result, const char* key, const char* unit) {
-  const std::uint64_t most = count(result, key);
-  return most == 0 ? "no limit" : fmt::format("{}{}", most, unit);
+/// "8888/tcp takes visitors from everywhere except 192.0.2.0/24; at most 5 flows, 3 new flows/s a source"
+std::string rules_line(const json& result) {
+  const std::string allow = networks_text(list(result, "allow"));
+  const std::string deny = networks_text(list(result, "deny"));
+  std::string line =
+      fmt::format("{} takes visitors from {}", cell(result, "public"), allow.empty() ? "everywhere" : allow);
+  if (!deny.empty()) line += " except " + deny;
+  std::vector<std::string> limits;
+  if (const auto most = count(result, "max_flows"); most > 0) limits.push_back(counted(most, "flow"));
+  if (const auto most = count(result, "max_per_source"); most > 0)
+    limits.push_back(counted(most, "flow") + " a source");
+  if (const auto rate = count(result, "rate"); rate > 0)
+    limits.push_back(fmt::format("{}/s a source", counted(rate, "new flow")));
+  return limits.empty() ? line + "\n" : fmt::format("{}; at most {}\n", line, fmt::join(limits, ", "));
 }
 
 std::string flows_text(const json& result) {
@@ -60,13 +72,7 @@ std::string flows_text(const json& result) {
 
 Text render_admission(const json& result, const View&) {
   Text text;
-  text.out =
-      fmt::format("{} takes visitors from {}; not from {}\n", cell(result, "public"),
-                  networks_text(list(result, "allow"), "everywhere"), networks_text(list(result, "deny"), "nowhere"));
-  text.out +=
-      fmt::format("limits: flows {}, flows a source {}, new flows a source {}\n", limit_text(result, "max_flows", ""),
-                  limit_text(result, "max_per_source", ""), limit_text(result, "rate", "/s"));
-  text.out += flows_text(result) + "\n";
+  text.out = rules_line(result) + flows_text(result) + "\n";
   if (flag(result, "leg_changed")) {
     text.out += fmt::format("new flows now use leg {}{}\n", cell(result, "leg"),
                             cell(result, "leg") == "tls" ? " and tier user" : "");

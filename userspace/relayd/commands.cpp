@@ -146,7 +146,9 @@ Result<nlohmann::json> Commands::agent_set(const Json& args) {
   if (!rights) return rights.error();
   const auto result = relay_.set_rights(name, std::move(*rights));
   if (!result) return result.error();
-  note(fmt::format("set the rights of {}: {}", name, rights_json(result->agent.rights).dump()));
+  const Json set = rights_json(result->agent.rights);
+  note(fmt::format("set the rights of {}: ports {}, {} mapping(s), {} flow(s), 0 meaning any number", name,
+                   set["ports"].get<std::string>(), set["max_mappings"].dump(), set["max_flows"].dump()));
   return Json{{"name", name}, {"rights", rights_json(result->agent.rights)}, {"withdrawn", result->withdrawn}};
 }
 
