@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # fish completion for nfctl. The words come from nfctl itself, so they are always those of the installed version; names
 # of agents and ports come from the relay when it answers.
 function __nfctl_complete

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/nouns.hpp"
 #include "migrate/import.hpp"
 #include "migrate/tree.hpp"
 

@@ -96,10 +96,9 @@ Match condition(const json& match, const Knock& knock, FilterRule& rule) {
 
 void read_statement(const std::string& kind, const json& body, const json& place, const Knock& knock,
                     FilterRule& rule) {
-  static const std::map<std::string, Verdict> kVerdicts = {{"accept", Verdict::kAccept}, {"drop", Verdict::kDrop},
-                                                           {"reject", Verdict::kDrop},   {"return", Verdict::kReturn},
-                                                           {"vmap", Verdict::kEither},   {"queue", Verdict::kEither},
-                                                           {"jump", Verdict::kJump},     {"goto", Verdict::kGoto}};
+  static const std::map<std::string, Verdict> kVerdicts = {
+      {"accept", Verdict::kAccept}, {"drop", Verdict::kDrop}, {"reject", Verdict::kDrop}, {"return", Verdict::kReturn},
+      {"queue", Verdict::kEither},  {"jump", Verdict::kJump}, {"goto", Verdict::kGoto}};
   if (kind == "match") rule.match = both(rule.match, condition(body, knock, rule));
   if (kind == "xt") rule.match = both(rule.match, Match::kMaybe);
   // Of `limit rate over ...` and `ct count`: whether it is reached.
@@ -110,11 +109,30 @@ void read_statement(const std::string& kind, const json& body, const json& place
   rule.chain = chain_key(place, text_of(body, "target"));
 }
 
+/// A verdict map: the verdict of the entry that matches; of one that may, unknown.
+void read_vmap(const json& vmap, const json& place, const Knock& knock, FilterRule& rule) {
+  const json& data = member(vmap, "data");
+  if (!member(data, "set").is_array()) rule.verdict = Verdict::kEither;
+  for (const json& entry : list(data, "set")) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[1].is_object()) continue;
+    const Match match = condition({{"op", "=="}, {"left", member(vmap, "key")}, {"right", entry[0]}}, knock, rule);
+    if (match == Match::kMaybe) rule.verdict = Verdict::kEither;
+    if (match != Match::kYes) continue;
+    for (const auto& [kind, body] : entry[1].items()) read_statement(kind, body, place, knock, rule);
+    return;
+  }
+}
+
 FilterRule read_rule(const json& rule, const Knock& knock) {
   FilterRule out;
   for (const json& statement : list(rule, "expr")) {
     if (!statement.is_object()) continue;
-    for (const auto& [kind, body] : statement.items()) read_statement(kind, body, rule, knock, out);
+    for (const auto& [kind, body] : statement.items()) {
+      if (kind == "vmap")
+        read_vmap(body, rule, knock, out);
+      else
+        read_statement(kind, body, rule, knock, out);
+    }
   }
   return out;
 }

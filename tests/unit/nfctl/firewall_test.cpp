@@ -82,7 +82,11 @@ const char* const kNft = R"({"nftables": [
  {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": [
    {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": ["established", "related"]}}, {"accept": null}]}},
  {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": [
-   {"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": "invalid"}}, {"drop": null}]}},
+   {"vmap": {"key": {"ct": {"key": "state"}}, "data": {"set": [["invalid", {"drop": null}],
+                                                               ["established", {"accept": null}]]}}}]}},
+ {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": [
+   {"vmap": {"key": {"payload": {"protocol": "tcp", "field": "dport"}},
+             "data": {"set": [[8001, {"accept": null}], [8002, {"drop": null}], [8003, {"jump": {"target": "web"}}]]}}}]}},
  {"rule": {"family": "inet", "table": "filter", "chain": "input", "expr": [
    {"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "@bad"}},
    {"drop": null}]}},
@@ -184,11 +188,17 @@ TEST(Firewall, Iptables) {
 TEST(Firewall, Nftables) {
   FirewallOutputs outputs;
   outputs.nft = kNft;
-  const std::pair<const char*, State> cases[] = {
-      {"22", State::kOpen},           {"5000-5100", State::kOpen},
-      {"5000-5101", State::kUnknown}, {"53", State::kBlocked},
-      {"6500", State::kUnknown},      {"80", State::kOpen},
-      {"8888", State::kBlocked},      {"[2001:db8::1]:8888", State::kUnknown}};
+  const std::pair<const char*, State> cases[] = {{"22", State::kOpen},
+                                                 {"5000-5100", State::kOpen},
+                                                 {"5000-5101", State::kUnknown},
+                                                 {"53", State::kBlocked},
+                                                 {"6500", State::kUnknown},
+                                                 {"80", State::kOpen},
+                                                 {"8001", State::kOpen},
+                                                 {"8002", State::kBlocked},
+                                                 {"8001-8002", State::kUnknown},
+                                                 {"8888", State::kBlocked},
+                                                 {"[2001:db8::1]:8888", State::kUnknown}};
   for (const auto& [ports, state] : cases) EXPECT_EQ(judge(outputs, ports).state, state) << ports;
   EXPECT_EQ(judge(outputs, "8888").text,
             "nftables blocks 8888/tcp on this relay: sudo nft insert rule inet filter input tcp dport 8888 accept");
