@@ -66,8 +66,10 @@ std::string rules_line(const json& result) {
 std::string flows_text(const json& result) {
   const std::uint64_t cut = count(result, "flows_cut");
   const std::uint64_t running = count(result, "flows_running");
-  if (cut == 0 && running == 0) return "no flow was running";
-  return fmt::format("{} cut, {} {} on", counted(cut, "running flow"), running, running == 1 ? "goes" : "go");
+  const char* go = running == 1 ? "goes" : "go";
+  if (cut > 0 && running > 0) return fmt::format("{} cut, {} {} on", counted(cut, "running flow"), running, go);
+  if (cut > 0) return counted(cut, "running flow") + " cut";
+  return running > 0 ? fmt::format("{} {} on", counted(running, "running flow"), go) : "no flow was running";
 }
 
 Text render_admission(const json& result, const View&) {
