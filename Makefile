@@ -24,12 +24,12 @@ build: ## optimised programs in build/bin
 	@$(NINJA) -C $(BUILD)
 
 debug: ## programs and unit tests with ASan and UBSan, in build-asan/
-	@scripts/deps build test
+	@scripts/deps test
 	@$(CMAKE) -B build-asan -DCMAKE_BUILD_TYPE=Debug -DNFR_SANITIZE=address
 	@$(NINJA) -C build-asan
 
 tsan: ## programs and unit tests with TSan, in build-tsan/
-	@scripts/deps build test
+	@scripts/deps test
 	@$(CMAKE) -B build-tsan -DCMAKE_BUILD_TYPE=Debug -DNFR_SANITIZE=thread
 	@$(NINJA) -C build-tsan
 
@@ -58,7 +58,7 @@ check-tsan: tsan ## the tests of `make check` under TSan
 	@cd build-tsan && $(CTEST) -L check -j $(JOBS)
 
 fuzz: ## libFuzzer targets, a minute each (clang)
-	@scripts/deps build test
+	@scripts/deps fuzz
 	@CXX=clang++ CC=clang $(CMAKE) -B build-fuzz -DCMAKE_BUILD_TYPE=Debug -DNFR_FUZZ=ON -DNFR_UNIT_TESTS=OFF
 	@$(NINJA) -C build-fuzz
 	@$(CTEST) --test-dir build-fuzz -L fuzz

@@ -1,5 +1,6 @@
 """The two real services behind the agent: a throwaway MariaDB and a throwaway Redis, never the system's own ones."""
 import os
+import shlex
 import time
 
 from stage import Trouble
@@ -15,28 +16,32 @@ START_SECONDS = 30
 
 
 def start_redis(stage) -> None:
-    port = stage.ports["redis"]
-    server = stage.start(stage.agent, f"redis-server --bind 127.0.0.1 --port {port} --save '' --appendonly no "
-                                      f"--dir {stage.directory}/redis")
-    server.wait_for("Ready to accept connections")
+    words = ["redis-server", "--bind", "127.0.0.1", "--port", str(stage.ports["redis"]), "--save", "", "--appendonly",
+             "no", "--dir", f"{stage.directory}/redis"]
+    stage.start(stage.agent, shlex.join(words)).wait_for("Ready to accept connections")
 
 
 def start_mariadb(stage) -> None:
     directory = f"{stage.directory}/mariadb"
-    user = " --user=root" if os.geteuid() == 0 else ""
-    init = f"{directory}/init.sql"
-    with open(init, "w", encoding="utf-8") as file:
+    common = ["--no-defaults", f"--datadir={directory}/data", "--innodb-log-file-size=4M",
+              "--innodb-buffer-pool-size=16M", "--skip-log-bin"]
+    if os.geteuid() == 0:
+        common.append("--user=root")
+    _make_database(stage, directory, common)
+    port = stage.ports["mariadb"]
+    words = ["mariadbd", *common, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={directory}/socket",
+             f"--pid-file={directory}/pid", f"--init-file={directory}/init.sql", "--skip-name-resolve"]
+    _wait_until_ready(stage.start(stage.agent, shlex.join(words)), port)
+
+
+def _make_database(stage, directory: str, common: list[str]) -> None:
+    with open(f"{directory}/init.sql", "w", encoding="utf-8") as file:
         file.write(SQL)
-    small = "--innodb-log-file-size=4M --innodb-buffer-pool-size=16M --skip-log-bin"
-    code, said = stage.agent.run(f"mariadb-install-db --no-defaults --datadir={directory}/data --skip-test-db "
-                                 f"--auth-root-authentication-method=normal {small}{user}")
+    words = ["mariadb-install-db", *common, "--skip-test-db", "--auth-root-authentication-method=normal"]
+    code, said = stage.agent.run(shlex.join(words))
     if code != 0:
         reasons = [line for line in said.splitlines() if "ERROR" in line or "No space" in line] or said.splitlines()
         raise Trouble(f"mariadb-install-db in {directory} ended with exit code {code}:\n" + "\n".join(reasons[:6]))
-    server = stage.start(stage.agent, f"mariadbd --no-defaults --datadir={directory}/data --port={stage.ports['mariadb']} "
-                                      f"--bind-address=127.0.0.1 --socket={directory}/socket "
-                                      f"--pid-file={directory}/pid --init-file={init} --skip-name-resolve {small}{user}")
-    _wait_until_ready(server, stage.ports["mariadb"])
 
 
 def _wait_until_ready(server, port: int) -> None:

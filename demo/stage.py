@@ -129,12 +129,13 @@ class Stage:
         disk = os.statvfs(self.directory)
         free_mb = disk.f_bavail * disk.f_frsize // 1_000_000
         if free_mb < DISK_MB:
-            raise Trouble(f"{self.directory} has {free_mb} MB free, and the demo needs {DISK_MB} MB: free some, or name "
-                          "another place with TMPDIR=DIR make demo")
+            raise Trouble(f"{self.directory} has {free_mb} MB free, and the demo needs {DISK_MB} MB: free some, or "
+                          "name another place with TMPDIR=DIR make demo")
         for name in ("relay", "agent", "run", "redis", "mariadb"):
             os.makedirs(os.path.join(self.directory, name), exist_ok=True)
         with open(os.path.join(self.directory, "relay.toml"), "w", encoding="utf-8") as config:
-            config.write(f'public = ["{self.relay_address}"]\nlisten = ["{self.relay_address}:{self.ports["tunnel"]}"]\n')
+            config.write(f'public = ["{self.relay_address}"]\n'
+                         f'listen = ["{self.relay_address}:{self.ports["tunnel"]}"]\n')
 
     def environment(self, name: str) -> dict[str, str]:
         """The same variables a second instance on one machine would be given."""
@@ -228,7 +229,10 @@ class LoopbackStage(Stage):
         self.janitor = None
 
     def prepare(self) -> None:
-        self.directory = tempfile.mkdtemp(prefix="netferry-demo-")
+        # mariadb-install-db takes no path with a space, and a socket's path no more than 107 bytes.
+        temporary = tempfile.gettempdir()
+        suits = not any(letter.isspace() for letter in temporary) and len(temporary.encode()) < 60
+        self.directory = tempfile.mkdtemp(prefix="netferry-demo-", dir=temporary if suits else "/tmp")
         # Removes the directory when this program's end of the pipe closes, and that happens even after kill -9.
         self.janitor = subprocess.Popen(
             ["sh", "-c", "trap '' INT TERM HUP; cat; sleep 0.3; rm -rf -- \"$1\"", "janitor", self.directory],

@@ -82,6 +82,11 @@ class DemoTest(unittest.TestCase):
         self.assert_worked(demo)
         self.assertIn("Not shown:", demo.output)
 
+    def test_where_namespaces_are_not_allowed(self):
+        demo = self.demo(prefix=["setpriv", "--bounding-set=-sys_admin,-net_admin"])
+        self.assert_worked(demo)
+        self.assertIn("this system does not allow network namespaces", demo.output)
+
     def test_killed_at_any_moment(self):
         for moment in ("(starting both", "connected to", "running"):
             with self.subTest(moment):

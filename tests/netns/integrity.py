@@ -7,11 +7,11 @@ import os
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "harness"))
-from netlab import streams, topology  # noqa: E402
-from netlab.case import check, main, scale  # noqa: E402
-from netlab.daemons import line_with_addresses  # noqa: E402
-from netlab.process import Process  # noqa: E402
+import harness
+from netlab import streams, topology
+from netlab.case import check, main, scale
+from netlab.daemons import line_with_addresses
+from netlab.process import Process
 
 TARGETS = {"127.0.0.1": "127.0.0.1:7100", "::1": "[::1]:7100"}
 TUNNELS = {"four": f"{topology.TUNNEL4}:7707", "six": f"[{topology.TUNNEL6}]:7707"}
@@ -36,7 +36,7 @@ def set_up(lab):
 def expect_violation(lab):
     """The suite is worth nothing if it does not go red on a relay that turns every end into FIN."""
     relay = lab.track(Process("naive-relay", lab.net.agent, [sys.executable, os.path.join(
-        os.path.dirname(os.path.abspath(__file__)), "naive_relay.py"), 7801, 7802], lab.path("naive.log")))
+        harness.HERE, "naive_relay.py"), 7801, 7802], lab.path("naive.log")))
     relay.wait_log("ready")
     began = time.monotonic()
     run = streams.Streams(lab, "naive", ["127.0.0.1:7801"], ["127.0.0.1:7802"], streams=5000, stop_on_violation=True,

@@ -56,9 +56,11 @@ void Targets::refresh() {
   own_ = own_addresses();
   const auto rules = State::allowed_rules(state_dir_);
   auto parsed = rules ? core::AllowList::parse(*rules) : Result<core::AllowList>(rules.error());
+  const std::string complaint = parsed ? "" : parsed.error().message();
+  if (!complaint.empty() && complaint != complaint_) spdlog::error("allowed targets: {}", complaint);
+  complaint_ = complaint;
   if (!parsed) {
     // Nothing is allowed by a list that cannot be read.
-    if (has_added_) spdlog::error("allowed targets: {}", parsed.error().message());
     has_added_ = false;
     return;
   }

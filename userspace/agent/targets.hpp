@@ -30,6 +30,7 @@ class Targets {
   const Clock& clock_;
   core::AllowList added_;
   bool has_added_ = false;
+  std::string complaint_;  ///< said already
   std::vector<net::IpAddress> own_;
   Instant next_refresh_{};
 };

@@ -123,9 +123,10 @@ std::string fingerprint(std::span<const std::byte> digest) {
 
 std::string human_duration(Micros duration) {
   const double us = static_cast<double>(duration.count());
-  if (us > 0 && us < 100) return fmt::format("{:.0f} us", us);
-  if (us < 10'000) return fmt::format("{:.1f} ms", us / 1e3);
-  if (us < 1e6) return fmt::format("{:.0f} ms", us / 1e3);
+  // The bounds are where rounding would carry into the next unit: never "10.0 ms", never "1000 ms".
+  if (us > 0 && us < 99.5) return fmt::format("{:.0f} us", us);
+  if (us < 9'950) return fmt::format("{:.1f} ms", us / 1e3);
+  if (us < 999'500) return fmt::format("{:.0f} ms", us / 1e3);
   if (us < 120e6) return fmt::format("{:.0f} s", us / 1e6);
   if (us < 7200e6) return fmt::format("{:.0f} min", us / 60e6);
   if (us < 48 * 3600e6) return fmt::format("{:.0f} h", us / 3600e6);

@@ -163,7 +163,7 @@ std::string socket_path(const std::optional<std::string>& option, const Environm
   if (const auto socket = variable("NETFERRY_SOCKET")) return *socket;
   if (const auto run_directory = variable("NETFERRY_RUN")) return *run_directory + "/" NFR_ADMIN_SOCKET_NAME;
   if (const auto session = variable("XDG_RUNTIME_DIR"); session && !environment.root) {
-    const std::string own = *session + "/netferry/" NFR_ADMIN_SOCKET_NAME;
+    std::string own = *session + "/netferry/" NFR_ADMIN_SOCKET_NAME;
     if (environment.exists(own)) return own;
   }
   return NFR_ADMIN_SOCKET_PATH;

@@ -35,7 +35,12 @@ Match ufw_covers(std::string to, const Knock& knock) {
   if (v6) to.resize(to.size() - 5);
   if (v6 != knock.v6) return Match::kNo;
   to = to.substr(0, to.find(" ("));
-  if (to == "Anywhere") return Match::kYes;
+  // "8888 on eth0", "192.0.2.1 8888/tcp": for some visitors.
+  const std::size_t interface = to.find(" on ");
+  const bool limited = interface != std::string::npos || to.find(' ') != std::string::npos;
+  to = to.substr(0, interface);
+  to = to.substr(to.find_last_of(' ') + 1);
+  if (to == "Anywhere") return limited ? Match::kMaybe : Match::kYes;
   if (to.ends_with("/udp")) return Match::kNo;
   if (to.ends_with("/tcp")) to.resize(to.size() - 4);
   Match match = Match::kNo;
@@ -45,7 +50,7 @@ Match ufw_covers(std::string to, const Knock& knock) {
     const auto range = core::PortRange::parse(item);
     match = either(match, range ? cover(*range, knock.ports) : Match::kMaybe);
   }
-  return match;
+  return limited ? both(match, Match::kMaybe) : match;
 }
 
 FirewallVerdict judge_ufw(const std::string& status, const Knock& knock) {

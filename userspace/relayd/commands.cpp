@@ -10,6 +10,7 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "nfr/admin/admin.h"
 #include "relayd/arguments.hpp"
 
 namespace nfr::relayd {
@@ -390,6 +391,7 @@ Result<nlohmann::json> Commands::events(const Json&) {
 }
 
 Result<nlohmann::json> Commands::reload_config(const Json&) {
+  if (!reload) return Error(Code::kUnavailable, "this relay cannot read its configuration again");
   const auto waiting = reload();
   if (!waiting) return waiting.error();
   note("reloaded the configuration");
@@ -409,6 +411,7 @@ Result<nlohmann::json> Commands::status(const Json&) {
               {"flows", relay_.flows().all().size()},
               {"tiers", Json::array({{{"name", "user"}, {"on", true}, {"text", facts_.back_end}}})},
               {"limits", {{"flows", flows}, {"descriptors", descriptors}}},
+              {"data_threads", facts_.workers},
               {"single", facts_.single},
               {"missing", facts_.missing},
               {"relay_key", fingerprint(pins[0])},
@@ -428,6 +431,8 @@ Result<nlohmann::json> Commands::key_show(const Json&) {
   return Json{{"current", fingerprint(pins[0])}, {"next", fingerprint(pins[1])}};
 }
 
-Result<nlohmann::json> Commands::version(const Json&) { return Json{{"version", NFR_VERSION}}; }
+Result<nlohmann::json> Commands::version(const Json&) {
+  return Json{{"version", NFR_VERSION}, {"api", NFR_ADMIN_VERSION}};
+}
 
 }  // namespace nfr::relayd

@@ -20,6 +20,15 @@
 namespace nfr::transport {
 namespace {
 
+// How much may wait in the kernel beyond what the peer's window takes. Without it a receiver that never reads makes
+// the kernel hold some MiB on every hop; 500 of them drive a machine of 24 GiB into TCP memory pressure, and then the
+// windows of all others are cut.
+constexpr int kUnsentMax = 256 * 1024;
+// For the same reason a connection starts with a bounded receive buffer (the kernel doubles the number) and gets the
+// kernel's automatic one when it has moved so much that its far end plainly reads. Slow start needs as long.
+constexpr int kFirstReceiveBuffer = 192 * 1024;
+constexpr std::uint64_t kProvenBytes = 2 * 1024 * 1024;
+
 void set_int(int socket, int level, int name, int value) {
   // Best effort: on a connection that is already broken the first read says so.
   (void)::setsockopt(socket, level, name, &value, sizeof value);
@@ -57,6 +66,8 @@ std::unique_ptr<RawEndpoint> RawEndpoint::adopt(io::Loop& loop, Fd socket, const
   const int fd = socket.get();
   set_linger(fd, true);
   set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentMax);
+  set_int(fd, SOL_SOCKET, SO_RCVBUF, kFirstReceiveBuffer);
   set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole_seconds(options.keepalive_idle));
   set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, whole_seconds(options.keepalive_interval));
@@ -107,11 +118,19 @@ void RawEndpoint::on_received(io::Completion completion) {
     eof_ = true;
     return events_->on_eof();
   }
+  count_received(static_cast<std::size_t>(completion.result));
   if (broken_ != 0) grace_.arm(reset_grace_);  // the owner has to go on reading, or the error is due
   if (little_wanted_ != 0)
     return events_->on_data(std::span(little_).first(static_cast<std::size_t>(completion.result)));
   lease_ = std::move(completion.lease);
   events_->on_data(lease_.bytes());
+}
+
+void RawEndpoint::count_received(std::size_t bytes) {
+  if (received_ >= kProvenBytes) return;
+  received_ += bytes;
+  // Unlocks the buffer's size (Linux 5.14): the kernel tunes it from where it is.
+  if (received_ >= kProvenBytes) set_int(socket_.get(), SOL_SOCKET, SO_BUF_LOCK, 0);
 }
 
 /// Whether a receive of 0 was the peer's FIN and not an error that another call consumed.

@@ -73,6 +73,7 @@ class RawEndpoint final : public Endpoint {
 
   bool over() const { return failed_ || closing_; }
   bool in_flight() const { return receive_.in_flight() || send_.in_flight() || watch_.in_flight(); }
+  void count_received(std::size_t bytes);
   bool eof_is_real() const;
   void copy_unsent();
   void note_broken(int os_errno);
@@ -93,8 +94,9 @@ class RawEndpoint final : public Endpoint {
   std::vector<std::byte> copy_;
   Instant write_began_;
 
-  bool reading_ = false;  // the owner waits for data, EOF or error
-  bool eof_ = false;      // FIN was read
+  std::uint64_t received_ = 0;  // no further than kProvenBytes
+  bool reading_ = false;        // the owner waits for data, EOF or error
+  bool eof_ = false;            // FIN was read
   bool finish_asked_ = false;
   bool finished_ = false;  // on_finished was delivered
   bool stalled_ = false;   // send_ was cancelled to copy its rest

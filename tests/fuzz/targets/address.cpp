@@ -38,9 +38,9 @@ void nfr::fuzz::one_input(std::string_view input) {
     const auto network = net::Network::parse(input);
     NFR_HOLDS(network && network->contains(*address));
   }
-  const auto published = core::parse_public(input);
+  const auto published = core::PublicPorts::parse(input);
   if (parsed || published) NFR_HOLDS(printable(input));
   if (!published) return NFR_HOLDS(printable(published.error().message()));
-  const auto again = core::parse_public(core::public_text(*published));
-  NFR_HOLDS(again && again->port == published->port);
+  const auto again = core::PublicPorts::parse(published->text());
+  NFR_HOLDS(again && *again == *published);
 }

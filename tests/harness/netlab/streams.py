@@ -45,5 +45,5 @@ class Streams:
         return result
 
 
-def run(lab, name, connect, listen, seconds, **options):
-    return Streams(lab, name, connect, listen, **options).finish(seconds)
+def run(lab, name, connect, listen, wait_seconds, **options):
+    return Streams(lab, name, connect, listen, **options).finish(wait_seconds)

@@ -147,6 +147,7 @@ class Topology:
             _address(self.relay, "r0", RELAY4, RELAY6)
             _address(self.relay, "r1", TUNNEL4, TUNNEL6)
             _address(self.agent, "a0", AGENT4, AGENT6)
+            self._warm_up()
         except BaseException:
             self.remove()
             raise
@@ -155,6 +156,13 @@ class Topology:
         made = Namespace(name)
         self._made.append(made)
         return made
+
+    def _warm_up(self):
+        """Finds the neighbours now, so that no test measures a lost first solicitation (1 s)."""
+        for namespace, addresses in ((self.visitor, (RELAY4, RELAY6)), (self.agent, (TUNNEL4, TUNNEL6))):
+            for address in addresses:
+                with contextlib.suppress(ConnectionRefusedError):
+                    namespace.connect(address, 9).close()
 
     def add_visitor_addresses(self, count):
         """More source addresses for the visitor; returns them. The relay answers them through r0."""

@@ -45,6 +45,23 @@ TEST(ListenerTable, OpensAGroupOfListeningSockets) {
   EXPECT_EQ(table.socket_count(), 3U);
 }
 
+// The death of whoever has accepted it, at whatever moment, must not look like an orderly end.
+TEST(ListenerTable, AcceptedConnectionsResetOnClose) {
+  ListenerTable table;
+  for (const ListenerKind kind : {ListenerKind::kPublic, ListenerKind::kTunnel}) {
+    const auto endpoint = free_endpoint();
+    const int listener = table.open(endpoint, kind, 1).sockets[0];
+    const Fd visitor = connect_to(endpoint);
+    ASSERT_TRUE(visitor.valid());
+    Fd accepted(::accept(listener, nullptr, nullptr));
+    ASSERT_TRUE(accepted.valid());
+    accepted.reset();
+    char byte = 0;
+    EXPECT_EQ(::recv(visitor.get(), &byte, 1, 0), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+  }
+}
+
 TEST(ListenerTable, ReopeningGivesTheSameSocketsWithTheirBacklog) {
   ListenerTable table;
   const auto endpoint = free_endpoint();

@@ -93,12 +93,11 @@ TEST_F(MapOptions, MapsShowsOriginEndAndRules) {
                   {"max_per_source", 5},
                   {"rate", 10}});
   answers["maps"] = {{"mappings", {mapping}}};
-  EXPECT_EQ(
-      type("maps").out,
-      "PUBLIC    AGENT    TARGET          LEG    FLOWS  IN   OUT  IDLE  BY     ENDS IN  RULES                      "
-      "     STATE\n"
-      "8888/tcp  client1  127.0.0.1:3306  plain  0      0 B  0 B  -     agent  120 min  allow 2, 5 a source, 10/s  "
-      "ok\n");
+  EXPECT_EQ(type("maps").out,
+            "PUBLIC    AGENT    TARGET          LEG    FLOWS  IN   OUT  IDLE  BY     ENDS IN  "
+            "RULES                      STATE\n"
+            "8888/tcp  client1  127.0.0.1:3306  plain  0      0 B  0 B  -     agent  2 h      "
+            "allow 2, 5 a source, 10/s  ok\n");
 }
 
 TEST_F(MapOptions, ListsAreChangedThroughAdmit) {

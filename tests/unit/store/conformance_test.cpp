@@ -6,10 +6,10 @@
 #include <functional>
 #include <memory>
 
+#include "harness/temp_dir.hpp"
 #include "samples.hpp"
 #include "store/memory_store.hpp"
 #include "store/sqlite_store.hpp"
-#include "temp_dir.hpp"
 
 namespace nfr::store {
 namespace {
@@ -47,7 +47,7 @@ class Conformance : public ::testing::TestWithParam<Kind> {
     return state ? *state : core::StateStore::State{};
   }
 
-  TempDir directory_;
+  test::TempDir directory_;
   std::unique_ptr<core::StateStore> store_;
 };
 
