@@ -17,6 +17,10 @@ std::string usage_line(const Command& command) {
   return line + "\n";
 }
 
+Option watch_option() {
+  return {"watch", "[SECONDS]", "show it again and again, every 2 s or so many; Ctrl-C ends it"};
+}
+
 Status expect_operands(const Arguments& arguments, std::size_t expected) {
   const auto& operands = arguments.operands;
   if (operands.size() > expected) {

@@ -147,7 +147,9 @@ Result<nlohmann::json> Commands::agent_set(const Json& args) {
   if (!rights) return rights.error();
   const auto result = relay_.set_rights(name, std::move(*rights));
   if (!result) return result.error();
-  note(fmt::format("set the rights of {}: {}", name, rights_json(result->agent.rights).dump()));
+  const Json set = rights_json(result->agent.rights);
+  note(fmt::format("set the rights of {}: ports {}, {} mapping(s), {} flow(s), 0 meaning any number", name,
+                   set["ports"].get<std::string>(), set["max_mappings"].dump(), set["max_flows"].dump()));
   return Json{{"name", name}, {"rights", rights_json(result->agent.rights)}, {"withdrawn", result->withdrawn}};
 }
 
@@ -199,6 +201,7 @@ nlohmann::json Commands::map_json(const control::Relay::MapResult& result) const
   out["tier"] = "user";
   out["probe"] = probe;
   out["warnings"] = result.warnings;
+  out["automatic"] = result.mapping.automatic;
   if (result.mapping.expires) out["expires"] = unix_seconds(*result.mapping.expires);
   return out;
 }
@@ -228,26 +231,35 @@ void Commands::apply(const Json& args, const admin::Reply& reply) {
   const auto requests = apply_requests(args);
   if (!requests) return reply(requests.error());
   const bool dry_run = flag_argument(args, "dry_run");
-  relay_.apply(*requests, dry_run, [this, reply, dry_run, who = who_](Result<control::MappingPlan> plan) {
+  std::map<core::MappingId, Json> before;
+  for (const auto& [id, entry] : relay_.mappings().all()) before[id] = declared(entry.mapping);
+  const auto finish = [this, reply, dry_run, before, who = who_](const Result<control::MappingPlan>& plan) {
     if (!plan) return reply(plan.error());
-    const auto listed = [&](const std::vector<core::Mapping>& mappings) {
-      Json list = Json::array();
-      for (const core::Mapping& mapping : mappings) {
-        const core::AgentRecord* agent = relay_.agents().find(mapping.agent);
-        list.push_back(declared_json(mapping, agent != nullptr ? agent->name : "-"));
-      }
-      return list;
-    };
     if (!dry_run) {
       relay_.events().note(who, fmt::format("applied a file: {} added, {} changed, {} removed", plan->add.size(),
                                             plan->change.size(), plan->remove.size()));
     }
+    Json added = Json::array(), changed = Json::array(), removed = Json::array();
+    for (const core::Mapping& mapping : plan->add) added.push_back(declared(mapping));
+    for (const core::Mapping& mapping : plan->remove) removed.push_back(before.at(mapping.id));
+    for (const core::Mapping& mapping : plan->change) {
+      changed.push_back(declared(mapping));
+      changed.back()["before"] = before.at(mapping.id);
+    }
     reply(Json{{"dry_run", dry_run},
-               {"added", listed(plan->add)},
-               {"changed", listed(plan->change)},
-               {"removed", listed(plan->remove)},
+               {"added", added},
+               {"changed", changed},
+               {"removed", removed},
                {"unchanged", plan->unchanged}});
-  });
+  };
+  relay_.apply(*requests, dry_run, finish);
+}
+
+nlohmann::json Commands::declared(const core::Mapping& mapping) const {
+  const core::AgentRecord* agent = relay_.agents().find(mapping.agent);
+  Json out = declared_json(mapping, agent != nullptr ? agent->name : "-");
+  if (mapping.automatic && !mapping.public_ports.automatic()) out["port"] = mapping.public_ports.text();
+  return out;
 }
 
 Result<nlohmann::json> Commands::export_all(const Json&) {
@@ -255,7 +267,9 @@ Result<nlohmann::json> Commands::export_all(const Json&) {
   for (const auto& [id, entry] : relay_.mappings().all()) {
     const core::Mapping& mapping = entry.mapping;
     const bool lasting = mapping.origin == core::Origin::kOperator && !mapping.expires;
-    if (lasting) mappings.push_back(declared_json(mapping, relay_.agents().find(mapping.agent)->name));
+    if (!lasting) continue;
+    mappings.push_back(declared(mapping));
+    mappings.back().erase("port");
   }
   return Json{{"mappings", mappings}};
 }
@@ -269,7 +283,8 @@ Result<nlohmann::json> Commands::admit(const Json& args) {
   if (!admission) return admission.error();
   const auto result = relay_.set_admission(*ports, std::move(*admission));
   if (!result) return result.error();
-  Json out = declared_json(result->mapping, relay_.agents().find(result->mapping.agent)->name);
+  Json out = declared(result->mapping);
+  out["public"] = result->mapping.public_ports.text();
   out["leg"] = core::leg_name(result->leg);
   out["leg_changed"] = result->leg_changed;
   out["flows_cut"] = result->cut;
@@ -315,6 +330,7 @@ nlohmann::json Commands::mapping_json(const control::MappingBook::Entry& entry) 
   out["in_bytes"] = in_bytes;
   out["out_bytes"] = out_bytes;
   out["idle_timeout_ms"] = mapping.idle_timeout.count();
+  out["automatic"] = mapping.automatic;
   out["origin"] = mapping.origin == core::Origin::kAgent ? "agent" : "operator";
   if (mapping.expires) out["expires"] = unix_seconds(*mapping.expires);
   out["state"] = state;

@@ -58,6 +58,8 @@ class Commands final : public admin::Handler {
 
   /// In the events, by whoever asked.
   void note(std::string what);
+  /// As a file declares it; of an automatic mapping "port" tells the one it has.
+  Json declared(const core::Mapping& mapping) const;
   Json agent_json(const core::AgentRecord& agent) const;
   Json mapping_json(const control::MappingBook::Entry& entry) const;
   Json flow_json(const control::FlowBook::Flow& flow) const;

@@ -31,9 +31,9 @@ TEST_F(Render, AgentListIsATableOfAlignedColumns) {
   relay_answers({{"agents", {agent("client1", "connected"), agent("a-much-longer-name", "away")}}});
   const auto lines = lines_of(type("agents").out);
   ASSERT_EQ(lines.size(), 3U);
-  EXPECT_EQ(lines[0], "NAME                STATE      FOR    ADDRESS      KEY        MAPPINGS  FLOWS  NOTE");
-  EXPECT_EQ(lines[1], "client1             connected  4 min  203.0.113.9  3f9a 77c1  2         0      -");
-  EXPECT_EQ(lines[2], "a-much-longer-name  away       4 min  203.0.113.9  3f9a 77c1  2         0      -");
+  EXPECT_EQ(lines[0], "NAME                STATE      FOR    ADDRESS      KEY        MAPPINGS  FLOWS  PORTS  NOTE");
+  EXPECT_EQ(lines[1], "client1             connected  4 min  203.0.113.9  3f9a 77c1  2         0      -      -");
+  EXPECT_EQ(lines[2], "a-much-longer-name  away       4 min  203.0.113.9  3f9a 77c1  2         0      -      -");
 }
 
 TEST_F(Render, ColoursChangeNothingButColours) {
