@@ -33,14 +33,20 @@ class TomlReader {
     if (const auto value = number(key, min_ms, max_ms, " (milliseconds)")) out = Millis(*value);
   }
 
+  enum class Items { kStrings, kStringsOrIntegers };
   /// `take` gets the string; its error is reported at the value's line.
   using Take = std::function<Status(std::string_view)>;
-  void text(const std::string& key, const Take& take);
-
-  enum class Items { kStrings, kStringsOrIntegers };
+  void text(const std::string& key, const Take& take, Items items = Items::kStrings);
+  /// The same for what must not be shown: no message holds the value.
+  void secret_text(const std::string& key, const Take& take);
   /// One item or an array of them, each given to `take` as text. Returns how many items the file has, nothing when the
   /// key is absent.
   std::optional<std::size_t> list(const std::string& key, Items items, const Take& take);
+
+  /// Each [[key]] table in turn, as a reader of its own whose problems join this one's.
+  void tables(const std::string& key, const std::function<void(TomlReader&)>& each);
+  /// A problem when the key is not there, at the table's line.
+  void require(const std::string& key, std::string_view example);
 
   /// A problem with a key that is known to be there, for rules between several keys.
   void problem(const std::string& key, std::string what);
