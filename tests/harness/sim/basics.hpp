@@ -124,6 +124,7 @@ class SimStore final : public core::StateStore {
   }
   Status remember_port(const core::PortMemory& memory) override {
     if (const Status ready = writable(); !ready) return ready;
+    std::erase_if(memories, [&](const auto& old) { return old.agent == memory.agent && old.target == memory.target; });
     memories.push_back(memory);
     return {};
   }
@@ -138,6 +139,7 @@ class SimStore final : public core::StateStore {
     if (const Status ready = writable(); !ready) return ready;
     agents.erase(id);
     std::erase_if(mappings, [&](const auto& item) { return item.second.agent == id; });
+    std::erase_if(memories, [&](const auto& memory) { return memory.agent == id; });
     return {};
   }
   Result<core::MappingId> put_mapping(const core::Mapping& mapping) override {
