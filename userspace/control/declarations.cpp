@@ -68,7 +68,8 @@ Status Declarations::judge(const core::AgentRecord& agent, const std::vector<pro
   const proto::Wish& wish = wishes[index];
   if (auto status = judge_ports(agent, wish.ports, wish.ports.automatic()); !status) return status;
   for (std::size_t i = 0; i < index; ++i) {
-    if (wishes[i] == wish || !same_place(wish, wishes[i])) continue;
+    if (!same_place(wish, wishes[i])) continue;
+    if (wishes[i] == wish) break;  // what the first of a place is told holds for its repetitions
     return Error(Code::kInvalid, fmt::format("{} -> {} is in the list twice, and not in the same way",
                                              wish.ports.text(), wish.target.text()));
   }

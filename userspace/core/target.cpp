@@ -2,7 +2,6 @@
 #include "core/target.hpp"
 
 #include <fmt/format.h>
-#include <sys/un.h>
 
 #include <algorithm>
 
@@ -12,7 +11,7 @@ namespace nfr::core {
 namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
-constexpr std::size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
+constexpr std::size_t kPathMax = 107;  // sockaddr_un::sun_path less its zero, on Linux
 constexpr std::size_t kHostMax = 253;  // RFC 1035 2.3.4, as text
 
 Error invalid(std::string_view text, std::string_view why) {

@@ -192,7 +192,9 @@ class SimPorts final : public core::Ports {
     const std::weak_ptr<int> alive = alive_;
     queue_.after(Micros(300), [this, alive, mapping, ports, done = std::move(done)] {
       if (alive.expired()) return;
-      if (taken.contains(ports.first)) return done(Error(Code::kExists, "port is in use by nginx (pid 812)"));
+      bool free = true;
+      for (std::uint16_t i = 0; i < ports.count; ++i) free = free && !taken.contains(ports.nth(i));
+      if (!free) return done(Error(Code::kExists, "port is in use by nginx (pid 812)"));
       open_now.insert(mapping);
       done({});
       if (closed_.contains(mapping)) open_now.erase(mapping);

@@ -77,7 +77,7 @@ TEST_F(ApplyTest, ADryRunDoesNothing) {
 TEST_F(ApplyTest, AFailedPortTakesEverythingBack) {
   ASSERT_TRUE(apply({request("client1", "8001", "22"), request("client1", "8002", "23")}));
   const auto before = book();
-  world.ports->taken.insert(*net::Endpoint::parse("[::]:8005"));
+  world.ports->taken.insert(core::PublicPorts::parse("8005")->first);
   EXPECT_THAT(
       refusal({request("client1", "8002", "99"), request("client1", "8004", "1"), request("client1", "8005", "1")}),
       HasSubstr("nginx"));
@@ -95,7 +95,7 @@ TEST_F(ApplyTest, AFailedStoreChangesNothing) {
 
 TEST_F(ApplyTest, WhatHappensInBetweenIsNotUndone) {
   ASSERT_TRUE(apply({request("client1", "8001", "22"), request("client1", "8002", "23")}));
-  world.ports->taken.insert(*net::Endpoint::parse("[::]:8005"));
+  world.ports->taken.insert(core::PublicPorts::parse("8005")->first);
   std::optional<bool> applied;
   world.relay->apply({request("client1", "8002", "99"), request("client1", "8005", "1")}, false,
                      [&](const auto& plan) { applied = plan.ok(); });

@@ -149,7 +149,7 @@ TEST_F(DeclarationsTest, AnOperatorsUnmapIsTold) {
 }
 
 TEST_F(DeclarationsTest, APortOfAnotherProgramIsNotPromised) {
-  world.ports->taken.insert(*net::Endpoint::parse("[::]:8001"));
+  world.ports->taken.insert(core::PublicPorts::parse("8001")->first);
   declare(0, {wish("8001", "22")});
   EXPECT_THAT(outcome(0, 0).error, HasSubstr("nginx"));
   EXPECT_EQ(mapped("8001"), nullptr);
@@ -157,7 +157,7 @@ TEST_F(DeclarationsTest, APortOfAnotherProgramIsNotPromised) {
 
 // The second list comes while the port of the first is being opened: it must not be told what is not known yet.
 TEST_F(DeclarationsTest, TwoListsInOneMomentAreBothToldTheTruth) {
-  world.ports->taken.insert(*net::Endpoint::parse("[::]:8001"));
+  world.ports->taken.insert(core::PublicPorts::parse("8001")->first);
   machine(0).agent->wish({wish("8001", "22")});
   declare(0, {wish("8001", "22"), wish("8002", "23")});
   EXPECT_THAT(outcome(0, 0).error, HasSubstr("nginx"));
@@ -184,6 +184,7 @@ TEST_F(DeclarationsTest, AnAutomaticPortOfAnotherProgramIsPassedOver) {
   declare(0, {wish("auto", "3000")});
   const core::PublicPorts ports = world.relay->mappings().all().begin()->second.mapping.public_ports;
   declare(0, {});
+  world.first_addresses.clear();  // it cannot be the same again this time
   // Ours after it, another program's before: the search must go on and not come back.
   net::Endpoint next = ports.first;
   world.ports->taken.insert(next);

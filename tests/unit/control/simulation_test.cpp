@@ -60,7 +60,7 @@ void operator_applies(World& world) {
     requests.push_back(request);
   }
   if (world.random.chance(40)) world.store.fail_writes = 1 + static_cast<unsigned>(world.random.below(2));
-  if (world.random.chance(30)) world.ports->taken.insert(*net::Endpoint::parse("[::]:8002"));
+  if (world.random.chance(30)) world.ports->taken.insert(core::PublicPorts::parse("8002")->first);
   world.apply(requests, world.random.chance(20));
 }
 
@@ -141,6 +141,9 @@ void heal(World& world) {
   for (std::size_t i = 0; i < world.machines.size(); ++i) {
     Machine& machine = *world.machines[i];
     machine.crash();
+    // A renamed agent gets its name back, or goes where another has it by now: every agent has its machine then.
+    world.rename("moved" + agent_name(i), agent_name(i));
+    (void)world.relay->agent_remove("moved" + agent_name(i));
     EXPECT_TRUE(world.join(static_cast<int>(i), agent_name(i)));
   }
 }
