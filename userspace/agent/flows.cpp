@@ -14,6 +14,16 @@ constexpr Millis kProbeDeadline{2000};
 constexpr std::size_t kProbesMax = 64;
 constexpr Millis kStartDeadline{15'000};  // the relay sends START as soon as it has the channel
 
+/// As the agent sees it: what core::flow_end_name() says is the relay's view.
+std::string_view end_text(core::FlowEnd end) {
+  switch (end) {
+    case core::FlowEnd::kVisitorReset: return "reset by the visitor or the relay";
+    case core::FlowEnd::kAgentReset: return "reset by the target";
+    case core::FlowEnd::kShutdown: return "the agent stopped";
+    default: return core::flow_end_name(end);
+  }
+}
+
 }  // namespace
 
 // One channel with its events; leaves the table as its last act.
@@ -33,8 +43,12 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
   void on_flow_started(const proto::Start& start) override {
     mapping_ = start.mapping;
     visitor_ = start.visitor;
+    public_ = start.public_endpoint;
   }
-  void on_flow_ready(core::FlowId, Micros) override { note(true, ""); }
+  void on_flow_ready(core::FlowId, Micros) override {
+    arrived_ = true;
+    note(What::kArrived, "");
+  }
   void on_channel_failed(const Error& error) override {
     spdlog::warn("channel: {}", error.message());
     owner_.forget(number_);
@@ -42,17 +56,20 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
   void on_flow_refused(core::FlowId, proto::RefuseReason reason) override {
     const std::string_view why = proto::refuse_text(reason);
     spdlog::info("visitor {} of {} refused: {}", visitor_.text(), target_.text(), why);
-    note(false, fmt::format("refused: {}", why));
+    note(What::kRefused, std::string(why));
     owner_.forget(number_);
   }
   void on_flow_ended(core::FlowId, core::FlowEnd end) override {
     // Named as seen from here: the channel's side is the visitor's.
-    note(false, std::string(core::flow_end_name(end)));
+    const std::string detail(end == core::FlowEnd::kFinished ? "" : end_text(end));
+    if (arrived_) note(What::kLeft, detail);
+    if (!arrived_) note(What::kRefused, "it left before the target answered");
     owner_.forget(number_);
   }
-  void note(bool arrived, std::string detail) {
+  using What = VisitorNote::What;
+  void note(What what, std::string detail) {
     if (!owner_.hooks_.visitor) return;
-    owner_.hooks_.visitor({mapping_, target_, visitor_, arrived, std::move(detail),
+    owner_.hooks_.visitor({mapping_, target_, visitor_, public_, what, std::move(detail),
                            opening_.counters()->in_bytes.load(std::memory_order_relaxed),
                            opening_.counters()->out_bytes.load(std::memory_order_relaxed)});
   }
@@ -62,6 +79,8 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
   const core::Target target_;
   core::MappingId mapping_;
   net::Endpoint visitor_;
+  net::Endpoint public_;
+  bool arrived_ = false;
   datapath::AgentOpening opening_;
 };
 
@@ -75,8 +94,8 @@ void Flows::locate(const core::Target& target, const Located& done) {
   if (!hooks_.allowed(target)) {
     return done(Error(Code::kDenied, "target outside the allow list"), proto::RefuseReason::not_allowed);
   }
-  if (target.kind == Kind::kUnix) return done(Places{{{}, target.name}}, {});
-  if (target.kind == Kind::kAddress) return done(Places{{target.endpoint, {}}}, {});
+  if (target.kind == Kind::kUnix) return done(Places{{{}, target.name, {}}}, {});
+  if (target.kind == Kind::kAddress) return done(Places{{target.endpoint, {}, {}}}, {});
   ++locating_;
   resolver_.look_up(target.name, [this, target, done](const Result<std::vector<net::IpAddress>>& found) {
     --locating_;
@@ -84,7 +103,7 @@ void Flows::locate(const core::Target& target, const Located& done) {
     Places places;
     for (const net::IpAddress& address : *found) {
       const net::Endpoint endpoint{address, target.endpoint.port};
-      if (hooks_.allowed(core::Target::of(endpoint))) places.push_back({endpoint, {}});
+      if (hooks_.allowed(core::Target::of(endpoint))) places.push_back({endpoint, {}, {}});
     }
     if (!places.empty()) return done(std::move(places), {});
     spdlog::warn("target {}: none of its {} address(es) is in the allow list", target.text(), found->size());
@@ -106,7 +125,7 @@ datapath::TargetDecision Flows::decide(const proto::Open& open, const proto::Sta
   return decision;
 }
 
-std::optional<proto::RefuseReason> Flows::open(const proto::Open& open, const net::Endpoint& relay,
+std::optional<proto::RefuseReason> Flows::open(const proto::Open& open, const datapath::DialPlace& relay,
                                                core::SessionId session, const core::SessionKeys& keys) {
   if (load() >= flow_count_max_ || stopped_) return proto::RefuseReason::exhausted;
   const datapath::AgentChannel channel{relay, open.leg, {session, NFR_PREFACE_OPEN, open.number}, keys};

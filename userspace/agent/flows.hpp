@@ -19,8 +19,9 @@ struct VisitorNote {
   core::MappingId mapping;
   core::Target target;
   net::Endpoint visitor;
-  bool arrived = false;  ///< else it has left
-  std::string detail;    ///< why it left or was refused
+  net::Endpoint public_endpoint;                                        ///< what it dialled
+  enum class What { kArrived, kLeft, kRefused } what = What::kArrived;  ///< kLeft: only after kArrived
+  std::string detail;  ///< why it left or was refused; empty: both sides ended it in order
   std::uint64_t in_bytes = 0;
   std::uint64_t out_bytes = 0;
 };
@@ -38,8 +39,8 @@ class Flows {
 
   ~Flows();
 
-  std::optional<proto::RefuseReason> open(const proto::Open& open, const net::Endpoint& relay, core::SessionId session,
-                                          const core::SessionKeys& keys);
+  std::optional<proto::RefuseReason> open(const proto::Open& open, const datapath::DialPlace& relay,
+                                          core::SessionId session, const core::SessionKeys& keys);
   using Probed = std::function<void(std::optional<proto::RefuseReason> refused, Micros dial)>;
   void probe(const core::Target& target, core::ProxyHeader proxy, Probed done);
 

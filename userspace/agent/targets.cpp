@@ -51,6 +51,12 @@ bool Targets::allowed(const core::Target& target) {
   return false;
 }
 
+Status Targets::check(const core::Target& target) {
+  if (allowed(target)) return {};
+  return target.kind == core::Target::Kind::kUnix ? configured_.check_unix(target.name)
+                                                  : configured_.check(target.endpoint, own_);
+}
+
 void Targets::refresh() {
   next_refresh_ = clock_.now() + kRefresh;
   own_ = own_addresses();

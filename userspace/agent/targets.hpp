@@ -21,6 +21,8 @@ class Targets {
   bool allowed_unix(const std::string& path);
   /// A name is allowed here, and judged by its addresses once it is resolved.
   bool allowed(const core::Target& target);
+  /// The same with words for people: what to type to allow it.
+  Status check(const core::Target& target);
 
  private:
   void refresh();

@@ -85,14 +85,23 @@ std::optional<std::int64_t> TomlReader::number(const std::string& key, std::int6
   return std::nullopt;
 }
 
-void TomlReader::text(const std::string& key, const Take& take) {
+void TomlReader::text(const std::string& key, const Take& take, Items items) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
-  if (!node->is_string()) {
-    add(*node, fmt::format("{} = {}: expected a string in quotes", key, shown(*node)));
+  const bool integers = items == Items::kStringsOrIntegers;
+  if (!node->is_string() && !(integers && node->is_integer())) {
+    add(*node, fmt::format("{} = {}: expected a string in quotes{}", key, shown(*node), integers ? " or a port" : ""));
     return;
   }
-  take_item(key, *node, Items::kStrings, take);
+  take_item(key, *node, items, take);
+}
+
+void TomlReader::secret_text(const std::string& key, const Take& take) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  const auto* text = node->as_string();
+  if (text == nullptr) return add(*node, fmt::format("{}: expected a string in quotes", key));
+  if (const auto status = take(text->get()); !status) add(*node, fmt::format("{}: {}", key, status.error().message()));
 }
 
 std::optional<std::size_t> TomlReader::list(const std::string& key, Items items, const Take& take) {

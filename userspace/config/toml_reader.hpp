@@ -34,11 +34,12 @@ class TomlReader {
     if (const auto value = number(key, min_ms, max_ms, " (milliseconds)")) out = Millis(*value);
   }
 
+  enum class Items { kStrings, kStringsOrIntegers };
   /// `take` gets the string; its error is reported at the value's line.
   using Take = std::function<Status(std::string_view)>;
-  void text(const std::string& key, const Take& take);
-
-  enum class Items { kStrings, kStringsOrIntegers };
+  void text(const std::string& key, const Take& take, Items items = Items::kStrings);
+  /// The same for what must not be shown: no message holds the value.
+  void secret_text(const std::string& key, const Take& take);
   /// One item or an array of them, each given to `take` as text. Returns how many items the file has, nothing when the
   /// key is absent.
   std::optional<std::size_t> list(const std::string& key, Items items, const Take& take);

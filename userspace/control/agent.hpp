@@ -35,6 +35,7 @@ class AgentWorld {
   /// The join token was accepted; it is to be forgotten.
   virtual void enrolled() = 0;
   virtual void connected(const std::string& address, const proto::Welcome& welcome, Micros took) = 0;
+  /// `reason` is safe to print.
   virtual void disconnected(const std::string& reason, Millis retry_in) = 0;
   virtual void notice(const std::string& text) = 0;
   /// What became of the wishes, in their order; texts are safe to print.

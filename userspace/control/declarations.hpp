@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,13 +30,24 @@ class Declarations {
 
   /// Answers with Declared once every wish was tried.
   void on_declare(const SessionBook::Session& session, const proto::Declare& declare);
-  /// After the rights changed: withdraws what they do not cover any more; returns how many.
+  /// After the rights changed: withdraws what they do not cover any more; returns how many. The agent's last list is
+  /// tried again, and it is told by another answer.
   std::size_t enforce(core::AgentId agent);
+  /// The operator took back what an agent had made: the agent is told, so that it does not show what is not there.
+  void on_taken_back(const core::Mapping& mapping);
 
  private:
   struct Job;
-  Status judge(const core::AgentRecord& agent, const proto::Wish& wish) const;
-  Status judge_ports(const core::Rights& rights, const core::PublicPorts& ports, bool automatic) const;
+  /// What an agent's present session asked for last, and what it was told.
+  struct Last {
+    core::SessionId session;
+    proto::Declare declare;
+    std::vector<proto::Declared::Outcome> outcomes;  ///< empty: not told yet
+  };
+  std::size_t withdraw_uncovered(const core::AgentRecord& record);
+  Status judge(const core::AgentRecord& agent, const std::vector<proto::Wish>& wishes, std::size_t index) const;
+  const core::Mapping* present(core::AgentId agent, const proto::Wish& wish) const;
+  Status judge_ports(const core::AgentRecord& agent, const core::PublicPorts& ports, bool automatic) const;
   void withdraw_others(core::AgentId agent, const std::vector<proto::Wish>& wishes);
   void withdraw(const core::Mapping& mapping, std::string_view why);
   void try_wish(const std::shared_ptr<Job>& job, std::size_t index);
@@ -45,6 +57,7 @@ class Declarations {
   AgentBook& agents_;
   SessionBook& sessions_;
   Observer& observer_;
+  std::map<core::AgentId, Last> last_;
 };
 
 }  // namespace nfr::control

@@ -35,7 +35,7 @@ void MappingBook::open_ports(core::MappingId id) {
   entry.opening = true;
   ports_.open(id, entry.mapping.public_ports, [this, id](const Status& opened) {
     const auto found = entries_.find(id);
-    if (found == entries_.end()) return;  // unmapped meanwhile
+    if (found == entries_.end()) return tell_waiting(id, opened);  // unmapped meanwhile
     Entry& opened_entry = found->second;
     opened_entry.opening = false;
     const std::string fault = opened ? "" : opened.error().message();
@@ -43,7 +43,17 @@ void MappingBook::open_ports(core::MappingId id) {
       spdlog::error("mapping {}: {}", opened_entry.mapping.public_ports.text(), fault);
     }
     opened_entry.port_fault = fault;
+    tell_waiting(id, opened);
   });
+}
+
+void MappingBook::tell_waiting(core::MappingId id, const Status& opened) {
+  const auto [begin, end] = waiting_.equal_range(id);
+  std::vector<std::function<void(const Status&)>> waiting;
+  for (auto each = begin; each != end; ++each) waiting.push_back(std::move(each->second));
+  waiting_.erase(begin, end);
+  const Status gone = Error(Code::kNotFound, "the mapping was removed while its port was opened");
+  for (const auto& tell : waiting) tell(opened && !entries_.contains(id) ? gone : opened);
 }
 
 void MappingBook::tick() {
@@ -59,6 +69,7 @@ void MappingBook::tick() {
     if (!entry.port_fault.empty() && !entry.opening) retry.push_back(id);
   }
   for (const core::MappingId id : retry) open_ports(id);
+  std::erase_if(leftovers_, [this](core::MappingId id) { return store_.remove_mapping(id).ok(); });
 }
 
 void MappingBook::expire(core::MappingId id) {
@@ -66,8 +77,9 @@ void MappingBook::expire(core::MappingId id) {
   const core::Mapping mapping = found->second.mapping;
   const Status removed = store_.remove_mapping(id);
   if (!removed) {
-    // Closed all the same; the next start removes it.
+    // Closed all the same.
     spdlog::error("mapping {} has expired: {}", mapping.public_ports.text(), removed.error().message());
+    leftovers_.push_back(id);
   }
   ports_.close(id);
   entries_.erase(found);
@@ -132,7 +144,11 @@ void MappingBook::add(const Request& request, const Done& done) {
   }
   if (const Entry* same = automatic_of(mapping.agent, mapping.target)) {
     mapping.public_ports = same->mapping.public_ports;
-    return replace(entries_.at(same->mapping.id), std::move(mapping), done);
+    // Its port may turn out to be another program's; then whoever made it tries the next, and so does this one.
+    return replace(entries_.at(same->mapping.id), std::move(mapping), [this, request, done](Result<core::Mapping> got) {
+      if (!got && got.error().code() == Code::kExists) return add(request, done);
+      done(std::move(got));
+    });
   }
   add_automatic(std::move(mapping), kAutomaticAttempts, done);
 }
@@ -164,37 +180,59 @@ void MappingBook::add_automatic(core::Mapping mapping, unsigned attempts_left, c
     const bool next = !added && added.error().code() == Code::kExists && agents_.find(mapping.agent) != nullptr;
     const net::Port used = mapping.public_ports.first.port;
     if (!added && !next) return done(added.error());
-    const core::PortMemory memory{mapping.agent, target, next ? PortChooser::after(used) : used};
-    chooser_.remember(memory);
-    if (next) return add_automatic(mapping, attempts_left - 1, done);
-    if (const Status kept = store_.remember_port(memory); !kept) {
-      spdlog::warn("port {} may not be the same after a restart: {}", used.value, kept.error().message());
+    if (!next) {
+      remember(mapping);
+      return done(std::move(added));
     }
-    done(std::move(added));
+    chooser_.remember({mapping.agent, target, PortChooser::after(used)});
+    add_automatic(mapping, attempts_left - 1, done);
   });
+}
+
+void MappingBook::remember(const core::Mapping& automatic) {
+  const core::PortMemory memory{automatic.agent, automatic.target.text(), automatic.public_ports.first.port};
+  chooser_.remember(memory);
+  if (const Status kept = store_.remember_port(memory); !kept) {
+    spdlog::warn("port {} may not be the same after a restart: {}", memory.port.value, kept.error().message());
+  }
 }
 
 void MappingBook::finish_add(const core::Mapping& mapping, const Status& opened, const Done& done) {
   const auto found = entries_.find(mapping.id);
-  if (found == entries_.end()) return done(Error(Code::kNotFound, "the mapping was removed while its port was opened"));
+  if (found == entries_.end()) {
+    tell_waiting(mapping.id, opened);
+    return done(Error(Code::kNotFound, "the mapping was removed while its port was opened"));
+  }
   if (opened) {
     found->second.opening = false;
-    return done(found->second.mapping);
+    done(found->second.mapping);
+    return tell_waiting(mapping.id, opened);
   }
   entries_.erase(found);
   const Status removed = store_.remove_mapping(mapping.id);
-  if (!removed) spdlog::error("taking back mapping {}: {}", mapping.public_ports.text(), removed.error().message());
+  if (!removed) {
+    spdlog::error("taking back mapping {}: {}", mapping.public_ports.text(), removed.error().message());
+    leftovers_.push_back(mapping.id);
+  }
   done(opened.error());
+  tell_waiting(mapping.id, opened);
 }
 
 void MappingBook::replace(Entry& entry, core::Mapping mapping, const Done& done) {
   mapping.id = entry.mapping.id;
   mapping.created = entry.mapping.created;
   mapping.automatic = entry.mapping.automatic;
-  const auto stored = store_.put_mapping(mapping);
-  if (!stored) return done(stored.error().context(fmt::format("storing mapping {}", mapping.public_ports.text())));
-  entry.mapping = mapping;
-  done(mapping);
+  if (mapping != entry.mapping) {
+    const auto stored = store_.put_mapping(mapping);
+    if (!stored) return done(stored.error().context(fmt::format("storing mapping {}", mapping.public_ports.text())));
+    entry.mapping = mapping;
+  }
+  if (!entry.opening) return done(mapping);
+  // Whether this mapping holds is not known yet: not to be promised to a second one who asks either.
+  waiting_.emplace(mapping.id, [mapping, done](const Status& opened) {
+    if (!opened) return done(opened.error());
+    done(mapping);
+  });
 }
 
 Result<core::MappingId> MappingBook::need(const core::PublicPorts& ports) const {

@@ -76,6 +76,8 @@ class MappingBook {
   struct Change;
   Status choose_port(core::Mapping& mapping, const std::vector<core::Mapping>& beside) const;
   void open_added(const std::shared_ptr<Change>& change);
+  void note_failure(Change& change, core::MappingId id, const Error& error);
+  std::vector<core::Mapping> what_was(const Change& change) const;
   void take_back(Change& change);
   void open_ports(core::MappingId id);
   void add_at(core::Mapping mapping, const Done& done);
@@ -86,12 +88,17 @@ class MappingBook {
   const Entry* overlapping(const core::PublicPorts& ports) const;
   Error belongs_to(const Entry& entry) const;
   void expire(core::MappingId id);
+  /// Tells whoever waits for the mapping's ports; every outcome of Ports::open goes through here.
+  void tell_waiting(core::MappingId id, const Status& opened);
+  void remember(const core::Mapping& automatic);
 
   core::StateStore& store_;
   core::Ports& ports_;
   AgentBook& agents_;
   Clock& clock_;
   std::map<core::MappingId, Entry> entries_;
+  std::multimap<core::MappingId, std::function<void(const Status&)>> waiting_;  ///< for ports being opened
+  std::vector<core::MappingId> leftovers_;  ///< gone from here, but the store could not be written: tried again
   PortChooser chooser_;
   Instant next_retry_{};
 };

@@ -49,8 +49,10 @@ Status check_free(const MappingBook& book, const AgentBook& agents, const core::
   for (const auto& [id, entry] : book.all()) {
     const core::Mapping& there = entry.mapping;
     const bool stays = there.origin == core::Origin::kAgent || kept.contains(id);
-    if (!stays || there.public_ports == wanted.public_ports || !there.public_ports.overlaps(wanted.public_ports))
-      continue;
+    // Its exact ports are taken over from the operator's own mapping, and from one the same agent made.
+    const bool taken_over = there.public_ports == wanted.public_ports &&
+                            (there.origin == core::Origin::kOperator || there.agent == wanted.agent);
+    if (!stays || taken_over || !there.public_ports.overlaps(wanted.public_ports)) continue;
     return Error(Code::kExists, fmt::format("{}: {} belongs to {} (-> {})", describe(wanted), there.public_ports.text(),
                                             agents.find(there.agent)->name, there.target.text()));
   }
@@ -67,7 +69,13 @@ Result<MappingPlan> MappingPlan::make(const MappingBook& book, const AgentBook& 
     auto checked = book.complete(request);
     if (!checked) return checked.error().context(describe(request.mapping));
     if (auto status = check_against(*checked, wanted); !status) return status.error();
-    if (const core::Mapping* there = counterpart(book, *checked)) kept.insert(there->id);
+    if (const core::Mapping* there = counterpart(book, *checked)) {
+      // An automatic one whose port another entry names.
+      if (!kept.insert(there->id).second) {
+        return Error(Code::kExists, fmt::format("{} is what another entry has already ({} now)", describe(*checked),
+                                                there->public_ports.text()));
+      }
+    }
     wanted.push_back(std::move(*checked));
   }
   MappingPlan plan;
@@ -82,7 +90,6 @@ Result<MappingPlan> MappingPlan::make(const MappingBook& book, const AgentBook& 
       mapping.id = there->id;
       mapping.created = there->created;
       mapping.public_ports = there->public_ports;
-      mapping.automatic = there->automatic;
       plan.change.push_back(std::move(mapping));
     }
   }

@@ -35,11 +35,14 @@ const core::PortMemory* PortChooser::memory_of(core::AgentId agent, const std::s
 
 std::optional<net::Port> PortChooser::choose(core::AgentId agent, std::string_view agent_name,
                                              const std::string& target, const Taken& taken) const {
-  if (const auto* own = memory_of(agent, target); own != nullptr && !taken(own->port)) return own->port;
+  const core::PortMemory* own = memory_of(agent, target);
+  if (own != nullptr && !taken(own->port)) return own->port;
   std::set<net::Port> remembered;
   for (const auto& memory : memories_) remembered.insert(memory.port);
   constexpr std::uint64_t kSpan = kHigh - kLow + 1;
-  const std::uint64_t begin = hash(target, hash(agent_name)) % kSpan;
+  // From the memory on where there is one: what lies before it was tried, and belongs to other programs.
+  const bool usable = own != nullptr && own->port.value >= kLow;
+  const std::uint64_t begin = usable ? own->port.value - kLow : hash(target, hash(agent_name)) % kSpan;
   for (const bool spare_others : {true, false}) {
     for (std::uint64_t step = 0; step < kSpan; ++step) {
       const net::Port port{static_cast<std::uint16_t>(kLow + (begin + step) % kSpan)};

@@ -128,6 +128,10 @@ Relay::MapResult Relay::result_of(const core::Mapping& mapping) const {
     result.warnings.push_back(promised ? "the service is promised who its visitors are, so leg tls is used, not plain"
                                        : fmt::format("agent {} demands leg tls, so plain is not used", result.agent));
   }
+  const MappingBook::Entry* entry = mappings_.find(mapping.id);
+  if (entry != nullptr && !entry->port_fault.empty()) {
+    result.warnings.push_back("the public port is not open: " + entry->port_fault);
+  }
   if (mapping.target.kind == core::Target::Kind::kUnix) {
     result.warnings.emplace_back(
         "a unix socket cannot carry a reset: the service sees a broken connection as an ordinary end");
@@ -151,9 +155,7 @@ void Relay::check(const core::PublicPorts& ports, std::function<void(Result<MapR
   const auto id = mappings_.need(ports);
   if (!id) return done(id.error());
   const MappingBook::Entry& entry = *mappings_.find(*id);
-  MapResult result = result_of(entry.mapping);
-  if (!entry.port_fault.empty()) result.warnings.push_back("the public port is not open: " + entry.port_fault);
-  probe(std::move(result), std::move(done));
+  probe(result_of(entry.mapping), std::move(done));
 }
 
 std::string Relay::address_of(const core::PublicPorts& ports) const {
@@ -243,6 +245,7 @@ Result<Relay::UnmapResult> Relay::unmap(const core::PublicPorts& ports, bool now
   const auto mapping = mappings_.remove(ports);
   if (!mapping) return mapping.error();
   UnmapResult result{*mapping, 0, 0};
+  if (mapping->origin == core::Origin::kAgent) declarations_.on_taken_back(*mapping);
   flows_.refuse_waiting_of(mapping->id);
   const auto of_mapping = [&](const FlowBook::Flow& flow) { return flow.mapping == mapping->id; };
   if (now)

@@ -73,6 +73,7 @@ struct Mapping {
   bool automatic = false;           ///< the relay chose the port
   std::optional<WallTime> expires;  ///< it ends by itself then
   WallTime created;
+  bool operator==(const Mapping&) const = default;
 };
 
 /// A port the relay once chose: it belongs to the agent and target, also while no mapping uses it.

@@ -31,11 +31,13 @@ Result<PublicPorts> PublicPorts::parse(std::string_view text) {
   out.count = ports->count;
   if (colon == std::string_view::npos) return out;
   std::string_view place = rest.substr(0, colon);
-  const bool bracketed = place.starts_with('[') && place.ends_with(']');
+  const bool bracketed = place.starts_with('[') && place.ends_with(']') && place.size() > 2;
   if (bracketed) place = place.substr(1, place.size() - 2);
   const auto address = net::IpAddress::parse(place);
   if (!address) return invalid(text, address.error().message());
-  if (!bracketed && !address->is_v4()) return invalid(text, "an IPv6 address stands in brackets");
+  if (bracketed != (place.find(':') != std::string_view::npos))
+    return invalid(text, "an IPv6 address stands in brackets");
+  if (address->is_multicast()) return invalid(text, "no visitor can connect to a multicast address");
   // [::] and 0.0.0.0 both listen on every address of both families: one spelling inside.
   if (!address->is_wildcard()) out.first.address = *address;
   return out;

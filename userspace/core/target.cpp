@@ -2,7 +2,6 @@
 #include "core/target.hpp"
 
 #include <fmt/format.h>
-#include <sys/un.h>
 
 #include <algorithm>
 
@@ -12,7 +11,7 @@ namespace nfr::core {
 namespace {
 
 constexpr std::string_view kUnixPrefix = "unix:";
-constexpr std::size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
+constexpr std::size_t kPathMax = 107;  // sockaddr_un::sun_path less its zero, on Linux
 constexpr std::size_t kHostMax = 253;  // RFC 1035 2.3.4, as text
 
 Error invalid(std::string_view text, std::string_view why) {
@@ -43,10 +42,11 @@ Result<Target> parse_unix(std::string_view text) {
   Target target;
   target.kind = Target::Kind::kUnix;
   target.name = text.substr(kUnixPrefix.size());
-  const bool clean = std::none_of(target.name.begin(), target.name.end(),
-                                  [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; });
-  if (!target.name.starts_with('/') || !clean) return invalid(text, "the socket's path must be absolute");
+  if (!target.name.starts_with('/')) return invalid(text, "the socket's path must be absolute");
   if (target.name.size() > kPathMax) return invalid(text, fmt::format("a path has at most {} bytes", kPathMax));
+  if (escape(target.name, 4 * kPathMax + 1) != target.name) {
+    return invalid(text, "the path has characters that cannot be shown");
+  }
   // Compared as text with the allow list: two spellings of one path must not exist.
   if ((target.name + "/").find("/../") != std::string::npos || target.name.find("//") != std::string::npos ||
       (target.name + "/").find("/./") != std::string::npos) {
@@ -60,8 +60,13 @@ Result<Target> with_place(std::string_view text, std::string_view place, const P
   target.endpoint.port = ports.first;
   target.port_count = ports.count;
   std::string name = lower(place);
-  if (place.starts_with('[') && place.ends_with(']')) name = place.substr(1, place.size() - 2);
-  if (const auto address = net::IpAddress::parse(name)) {
+  const bool bracketed = place.starts_with('[') && place.ends_with(']') && place.size() > 2;
+  if (bracketed) name = place.substr(1, place.size() - 2);
+  const auto address = net::IpAddress::parse(name);
+  if (bracketed && (name.find(':') == std::string::npos || !address)) {
+    return invalid(text, "in brackets stands an IPv6 address");
+  }
+  if (address) {
     if (address->is_wildcard() || address->is_multicast()) return invalid(text, "no machine has this address");
     target.endpoint.address = *address;
     return target;

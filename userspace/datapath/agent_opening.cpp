@@ -37,7 +37,7 @@ void AgentOpening::on_relay_dialled(Dial::Outcome outcome) {
   dial_.reset();
   if (outcome_) return report();  // cut meanwhile
   if (outcome.os_errno != 0) {
-    return close(Error::system(fmt::format("channel to {}", where_.relay.text()), outcome.os_errno));
+    return close(outcome.error(fmt::format("channel to {}", where_.relay.endpoint.text())));
   }
   if (where_.leg == core::Leg::kTls) return start_tls(std::move(outcome.socket));
   on_channel(transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kChannelOptions));
@@ -60,7 +60,7 @@ void AgentOpening::start_tls(Fd socket) {
 void AgentOpening::on_handshake(Result<std::unique_ptr<transport::TlsEndpoint>> result) {
   handshake_.reset();
   if (outcome_) return report();  // cut: the handshake has closed the socket
-  if (!result) return close(result.error().context(fmt::format("channel to {}", where_.relay.text())));
+  if (!result) return close(result.error().context(fmt::format("channel to {}", where_.relay.endpoint.text())));
   on_channel(std::move(*result));
 }
 

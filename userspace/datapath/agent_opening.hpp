@@ -26,7 +26,7 @@ namespace nfr::datapath {
 
 /// Where and as whom a channel is opened.
 struct AgentChannel {
-  net::Endpoint relay;
+  DialPlace relay;  ///< its tunnel port, or the way to it
   core::Leg leg = core::Leg::kPlain;
   proto::ChannelName name;
   core::SessionKeys keys;

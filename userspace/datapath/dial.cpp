@@ -3,6 +3,7 @@
 // the death of the process in the middle is not an orderly end for the other side.
 #include "datapath/dial.hpp"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -46,7 +47,12 @@ Dial::Dial(io::Loop& loop, Done done)
 
 Dial::~Dial() { NFR_ASSERT(!connect_.in_flight()); }
 
+Error Dial::Outcome::error(std::string_view what) const {
+  return detail.empty() ? Error::system(what, os_errno) : Error(Code::kUnavailable, detail).context(what);
+}
+
 void Dial::start(const DialPlace& to, Millis deadline) {
+  to_ = to;
   began_ = std::chrono::steady_clock::now();
   sockaddr_storage address{};
   const bool is_unix = !to.unix_path.empty();
@@ -66,10 +72,32 @@ void Dial::stop(int os_errno) {
   if (stopped_ != 0) return;
   stopped_ = os_errno;
   if (connect_.in_flight()) return loop_.cancel(connect_);
+  if (tunnel_) return tunnel_->cancel();
   soon_.arm(Millis{0});
 }
 
-void Dial::on_connected(int result) { end(stopped_ != 0 ? stopped_ : -result); }
+void Dial::on_connected(int result) {
+  if (stopped_ == 0 && result == 0 && !to_.proxy_request.empty()) return open_tunnel();
+  if (result != 0 && !to_.proxy_request.empty()) {
+    detail_ = Error::system("proxy " + to_.endpoint.text(), stopped_ != 0 ? stopped_ : -result).message();
+  }
+  end(stopped_ != 0 ? stopped_ : -result);
+}
+
+void Dial::open_tunnel() {
+  tunnel_ = std::make_unique<ProxyTunnel>(loop_, socket_.get(), std::move(to_.proxy_request),
+                                          [this](const Status& opened) { on_tunnel(opened); });
+  tunnel_->start();
+}
+
+void Dial::on_tunnel(const Status& opened) {
+  const auto finished = std::move(tunnel_);
+  if (stopped_ == 0 && opened) return end(0);
+  const bool late = stopped_ == ETIMEDOUT;
+  detail_ = late ? fmt::format("proxy {} did not answer in time", to_.endpoint.text())
+                 : fmt::format("proxy {} {}", to_.endpoint.text(), opened ? "was left" : opened.error().message());
+  end(stopped_ != 0 ? stopped_ : ECONNREFUSED);
+}
 
 void Dial::end(int os_errno) {
   deadline_.disarm();
@@ -79,7 +107,7 @@ void Dial::end(int os_errno) {
   if (os_errno != 0) socket_.reset();
   const auto took = std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - began_);
   auto done = std::move(done_);
-  done(Outcome{std::move(socket_), os_errno, took});  // may destroy *this
+  done(Outcome{std::move(socket_), os_errno, took, std::move(detail_)});  // may destroy *this
 }
 
 }  // namespace nfr::datapath

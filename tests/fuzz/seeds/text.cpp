@@ -80,6 +80,23 @@ void configs(std::vector<Seed>& out) {
   out.push_back({"agent_toml", "bad_rule", "allow_targets = [\"lan\", \"10.0.0.1/8\"]\n"});
   out.push_back({"agent_toml", "zero_byte_in_rule", "allow_targets = [\"10.0.0.1\\u0000x\"]\n"});
   out.push_back({"agent_toml", "min_above_max", "reconnect_min_ms = 20000\n"});
+  out.push_back({"agent_toml", "mappings",
+                 "proxy = \"http://user:p%40ss@proxy.corp:3128\"\n[[mapping]]\npublic = 8888\ntarget = 3306\n"
+                 "[[mapping]]\npublic = \"auto\"\ntarget = \"unix:/run/a\"\nleg = \"tls\"\nproxy = \"v2\"\n"});
+  out.push_back({"agent_toml", "bad_mapping", "[[mapping]]\npublic = \"5000-5001\"\ntarget = \"22\"\n"});
+  out.push_back({"agent_toml", "bad_proxy", "proxy = \"https://u:secret@p\"\n"});
+}
+
+void connect_answers(std::vector<Seed>& out) {
+  out.push_back({"connect_answer", "ok", "HTTP/1.1 200 Connection established\r\nVia: 1.1 p\r\n\r\n"});
+  out.push_back({"connect_answer", "refused",
+                 "HTTP/1.0 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"x\"\r\n"
+                 "Content-Length: 2\r\n\r\nhi"});
+  out.push_back({"connect_answer", "bare", "HTTP/1.1 200\n\n"});
+  out.push_back({"connect_answer", "escape_in_reason", "HTTP/1.1 502 \x1b[2Jboo\r\n\r\n"});
+  out.push_back({"connect_answer", "other_protocol", "SSH-2.0-OpenSSH\r\n"});
+  out.push_back({"connect_answer", "cut", "HTTP/1.1 200 OK\r\nX: "});
+  out.push_back({"connect_answer", "status_99", "HTTP/1.1 099 OK\r\n\r\n"});
 }
 
 void addresses(std::vector<Seed>& out) {
@@ -134,6 +151,7 @@ std::vector<Seed> text_seeds() {
   session_messages(out);
   admin_lines(out);
   configs(out);
+  connect_answers(out);
   addresses(out);
   rules(out);
   texts(out);

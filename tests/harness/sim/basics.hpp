@@ -124,6 +124,7 @@ class SimStore final : public core::StateStore {
   }
   Status remember_port(const core::PortMemory& memory) override {
     if (const Status ready = writable(); !ready) return ready;
+    std::erase_if(memories, [&](const auto& old) { return old.agent == memory.agent && old.target == memory.target; });
     memories.push_back(memory);
     return {};
   }
@@ -138,6 +139,7 @@ class SimStore final : public core::StateStore {
     if (const Status ready = writable(); !ready) return ready;
     agents.erase(id);
     std::erase_if(mappings, [&](const auto& item) { return item.second.agent == id; });
+    std::erase_if(memories, [&](const auto& memory) { return memory.agent == id; });
     return {};
   }
   Result<core::MappingId> put_mapping(const core::Mapping& mapping) override {
@@ -190,7 +192,9 @@ class SimPorts final : public core::Ports {
     const std::weak_ptr<int> alive = alive_;
     queue_.after(Micros(300), [this, alive, mapping, ports, done = std::move(done)] {
       if (alive.expired()) return;
-      if (taken.contains(ports.first)) return done(Error(Code::kExists, "port is in use by nginx (pid 812)"));
+      bool free = true;
+      for (std::uint16_t i = 0; i < ports.count; ++i) free = free && !taken.contains(ports.nth(i));
+      if (!free) return done(Error(Code::kExists, "port is in use by nginx (pid 812)"));
       open_now.insert(mapping);
       done({});
       if (closed_.contains(mapping)) open_now.erase(mapping);

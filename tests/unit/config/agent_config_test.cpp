@@ -63,7 +63,7 @@ TEST(AgentConfig, BadRuleIsReportedAtItsOwnLine) {
 }
 
 TEST(AgentConfig, LaterFeaturesAreUnknownKeys) {
-  EXPECT_THAT(mistake("leg_min = 'tls'\n\n[[mapping]]\npublic = 80\n"), HasSubstr("line 3: unknown key 'mapping'"));
+  EXPECT_THAT(mistake("leg_min = 'tls'\n\n[[mappings]]\npublic = 80\n"), HasSubstr("line 3: unknown key 'mappings'"));
   EXPECT_THAT(mistake("proxy = 'http://x'"), HasSubstr("unknown key 'proxy'"));
   EXPECT_THAT(mistake("allow_target = 'lan'"), HasSubstr("did you mean 'allow_targets'?"));
 }
