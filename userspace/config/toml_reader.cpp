@@ -108,7 +108,7 @@ void TomlReader::tables(const std::string& key, const std::function<void(TomlRea
   const toml::node* node = find(key);
   if (node == nullptr) return;
   toml::array* array = root_.get(key)->as_array();
-  if (array == nullptr || !array->is_homogeneous<toml::table>()) {
+  if (array == nullptr || (!array->empty() && !array->is_homogeneous<toml::table>())) {
     return add(*node, fmt::format("{} = {}: expected tables, each beginning with [[{}]]", key, shown(*node), key));
   }
   for (auto& item : *array) {
