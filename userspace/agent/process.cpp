@@ -310,8 +310,7 @@ void Process::connected(const std::string& address, const proto::Welcome& welcom
 
 void Process::disconnected(const std::string& reason, Millis retry_in) {
   // One line a cause: a relay that is down for a night does not fill the log.
-  if (reason != last_reason_)
-    spdlog::warn("not connected: {}; next attempt in {}", reason, human_duration(retry_in));
+  if (reason != last_reason_) spdlog::warn("not connected: {}; next attempt in {}", reason, human_duration(retry_in));
   last_reason_ = reason;
   if (std::exchange(connected_, false)) since_ = clock_.now();
   exposes_->on_disconnected(reason);
