@@ -220,7 +220,8 @@ core::VisitorRef World::visit(core::MappingId mapping) {
   if (entry != nullptr) visitor.agent = entry->mapping.agent;
   visitors[ref] = visitor;
   const net::Endpoint from{net::IpAddress::v4(0xC6336407), net::Port{40000}};
-  relay->flows().on_visitor(ref, mapping, from, {net::IpAddress::v4(0xCB007105), net::Port{8888}});
+  const net::Port port = entry != nullptr ? entry->mapping.public_ports.first.port : net::Port{8888};
+  relay->flows().on_visitor(ref, mapping, from, {net::IpAddress::v4(0xCB007105), port});
   return ref;
 }
 
