@@ -329,6 +329,7 @@ void Process::watch_signals() {
   sigaddset(&set, SIGINT);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGHUP, SIG_IGN);  // a terminal that closes does not end it
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   signal_.handler = [this](io::Completion completion) {
     if (completion.result > 0) stop(0);
@@ -352,9 +353,9 @@ void Process::stop(int exit_code) {
 std::size_t raise_descriptor_limit() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  return limit.rlim_cur;
+  const rlimit raised{limit.rlim_max, limit.rlim_max};
+  if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  return std::max<std::size_t>(limit.rlim_cur, kReservedDescriptors + 2);
 }
 
 int refuse(const Error& error) {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -165,6 +166,14 @@ Result<std::vector<std::string>> State::allowed_rules(const std::string& directo
   return out;
 }
 
+// The agent's service may run as a user of its own and root's rules must reach it.
+Status give_to_owner_of(const std::string& directory, const std::string& path) {
+  struct stat owner {};
+  if (::geteuid() != 0 || ::stat(directory.c_str(), &owner) != 0) return {};
+  if (::chown(path.c_str(), owner.st_uid, owner.st_gid) == 0) return {};
+  return Error::system("giving " + escape(path) + " to the agent's user", errno);
+}
+
 Status State::add_allowed_rules(const std::string& directory, const std::vector<std::string>& rules) {
   const auto parsed = core::AllowList::parse(rules);
   if (!parsed) return parsed.error();
@@ -173,7 +182,13 @@ Status State::add_allowed_rules(const std::string& directory, const std::vector<
   for (const std::string& rule : rules) {
     if (std::find(all->begin(), all->end(), rule) == all->end()) all->push_back(rule);
   }
-  return write_private_file(allow_path(directory), json(*all).dump() + "\n");
+  if (::access(directory.c_str(), F_OK) != 0) {
+    return Error(Code::kNotFound, fmt::format("{} does not exist: this machine has not joined a relay yet; first: "
+                                              "nfagent join LINE",
+                                              escape(directory)));
+  }
+  const Status written = write_private_file(allow_path(directory), json(*all).dump() + "\n");
+  return written ? give_to_owner_of(directory, allow_path(directory)) : written;
 }
 
 }  // namespace nfr::agent

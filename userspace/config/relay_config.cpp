@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "config/relay_config.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "config/config_file.hpp"
@@ -36,6 +38,9 @@ void read_public(TomlReader& reader, RelayConfig& config) {
     const auto host = parse_public_host(text);
     if (!host) return host.error();
     auto& hosts = config.public_hosts;
+    if (hosts.size() == kPublicHostsMax) {
+      return Error(Code::kInvalid, fmt::format("more than {} entries; agents try each in turn", kPublicHostsMax));
+    }
     if (std::find(hosts.begin(), hosts.end(), *host) != hosts.end()) return Error(Code::kInvalid, "listed twice");
     hosts.push_back(*host);
     return {};

@@ -15,6 +15,8 @@
 
 namespace nfr::config {
 
+inline constexpr std::size_t kPublicHostsMax = 8;  ///< a join line holds no more
+
 /// Table [limits].
 struct RelayLimits {
   unsigned handshake_count_max = 256;  ///< unauthenticated connections at once; 1..65536

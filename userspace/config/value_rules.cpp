@@ -52,7 +52,8 @@ Result<std::string> parse_public_host(std::string_view text) {
     if (!address->is_wildcard() && !address->is_multicast()) return address->text();
     return Error(Code::kInvalid, "nobody can connect to this address; expected the relay's public one");
   }
-  if (is_dns_name(text)) return std::string(text);
+  constexpr std::size_t kNameMax = 240;  // with its port it must fit a join line
+  if (is_dns_name(text) && text.size() <= kNameMax) return std::string(text);
   return Error(Code::kInvalid, "expected an IP address or a DNS name, without port, such as 203.0.113.5");
 }
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/text.hpp"
@@ -120,6 +121,15 @@ void FlowBook::on_session_up(core::AgentId agent) {
       refuse(id, "unmapped");
     else
       ask(flow, entry->mapping);
+  }
+}
+
+void FlowBook::on_session_down(core::AgentId agent) {
+  for (const auto& [ref, id] : by_visitor_) {
+    Flow& flow = flows_.at(id);
+    if (flow.agent != agent) continue;
+    flow.state = State::kWaiting;
+    flow.deadline = std::min(flow.deadline, clock_.now() + settings_.agent_grace);
   }
 }
 

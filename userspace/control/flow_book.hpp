@@ -71,6 +71,8 @@ class FlowBook {
   void on_refused(core::FlowId id, proto::RefuseReason reason);
   void on_ended(core::FlowId id, core::FlowEnd end);
   void on_session_up(core::AgentId agent);
+  /// Visitors whose channel was asked for wait for the agent again, as those who come now.
+  void on_session_down(core::AgentId agent);
   void reconfigure(const FlowSettings& settings) { settings_ = settings; }
   void tick();
 

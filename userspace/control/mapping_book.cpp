@@ -227,12 +227,13 @@ void MappingBook::replace(Entry& entry, core::Mapping mapping, const Done& done)
     if (!stored) return done(stored.error().context(fmt::format("storing mapping {}", mapping.public_ports.text())));
     entry.mapping = mapping;
   }
-  if (!entry.opening) return done(mapping);
+  if (!entry.opening && entry.port_fault.empty()) return done(mapping);
   // Whether this mapping holds is not known yet: not to be promised to a second one who asks either.
   waiting_.emplace(mapping.id, [mapping, done](const Status& opened) {
     if (!opened) return done(opened.error());
     done(mapping);
   });
+  if (!entry.opening) open_ports(mapping.id);
 }
 
 Result<core::MappingId> MappingBook::need(const core::PublicPorts& ports) const {

@@ -54,6 +54,7 @@ void Relay::stop() { sessions_.end_all(proto::ByeCode::kStopping, "the relay sto
 void Relay::on_session_up(const SessionBook::Session& session) { flows_.on_session_up(session.agent); }
 
 void Relay::on_session_down(core::AgentId agent) {
+  flows_.on_session_down(agent);
   for (auto next = probes_.begin(); next != probes_.end();) {
     const auto probe = next++;
     if (probe->second.agent == agent) finish_probe(probe->first, "agent_away", "the agent left", Micros{0});

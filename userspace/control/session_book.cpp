@@ -60,6 +60,19 @@ Result<core::AgentRecord> SessionBook::identify(const Session& session, const pr
                            fingerprint(session.peer.key)));
 }
 
+// Any stranger can be refused as often as it likes: one line a second, with the number of those left out.
+void SessionBook::log_refusal(const Session& session, const Error& error) {
+  const Instant now = clock_.now();
+  if (now < next_refusal_log_) {
+    ++refusals_unlogged_;
+    return;
+  }
+  next_refusal_log_ = now + std::chrono::seconds(1);
+  const std::uint64_t unlogged = std::exchange(refusals_unlogged_, 0);
+  spdlog::warn("login from {} refused: {}{}", session.peer.address.text(), error.message(),
+               unlogged == 0 ? "" : fmt::format(" ({} more since the last such line)", unlogged));
+}
+
 void SessionBook::login(Session& session, const proto::Hello& hello) {
   if (hello.version != NFR_WIRE_VERSION) {
     return hang_up(
@@ -69,7 +82,7 @@ void SessionBook::login(Session& session, const proto::Hello& hello) {
   const auto agent = identify(session, hello);
   if (!agent) {
     const auto code = hello.enroll ? proto::ByeCode::kBadToken : proto::ByeCode::kUnknownKey;
-    spdlog::warn("login from {} refused: {}", session.peer.address.text(), agent.error().message());
+    log_refusal(session, agent.error());
     return hang_up(session, code, agent.error().message());
   }
   session.instance = hello.instance;
@@ -179,6 +192,11 @@ void SessionBook::tick_one(Session& session, Instant now) {
 const SessionBook::Session* SessionBook::active(core::AgentId agent) const {
   const auto found = by_agent_.find(agent);
   return found != by_agent_.end() ? &sessions_.at(found->second) : nullptr;
+}
+
+bool SessionBook::logged_in(core::LinkId link) const {
+  const auto found = sessions_.find(link);
+  return found != sessions_.end() && found->second.id;
 }
 
 const SessionBook::Session* SessionBook::find(core::SessionId id) const {

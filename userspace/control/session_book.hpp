@@ -60,6 +60,7 @@ class SessionBook {
 
   const Session* active(core::AgentId agent) const;
   const Session* find(core::SessionId id) const;
+  bool logged_in(core::LinkId link) const;                        ///< its hello was accepted
   bool send(core::AgentId agent, const proto::Message& message);  ///< false: no session
   std::size_t broadcast(const proto::Message& message);           ///< how many sessions it went to
   /// Ends the agent's session; on_session_down follows at once.
@@ -91,6 +92,7 @@ class SessionBook {
 
   void login(Session& session, const proto::Hello& hello);
   Result<core::AgentRecord> identify(const Session& session, const proto::Hello& hello);
+  void log_refusal(const Session& session, const Error& error);
   bool contested(Session& session, const Session& current);
   void activate(Session& session, const core::AgentRecord& agent);
   void hang_up(Session& session, proto::ByeCode code, std::string text);
@@ -108,6 +110,8 @@ class SessionBook {
   std::map<core::SessionId, core::LinkId> by_id_;
   std::map<core::AgentId, LastSeen> last_seen_;
   std::map<core::AgentId, Contest> contests_;
+  Instant next_refusal_log_{};
+  std::uint64_t refusals_unlogged_ = 0;
 };
 
 }  // namespace nfr::control

@@ -104,6 +104,8 @@ Status Process::open_data_plane() {
   workers_ = options_.config.worker_count(std::thread::hardware_concurrency());
   datapath::DataOptions data;
   // Control decides about waiting visitors; the data plane's own limit only stands behind it.
+  // Each waiting visitor may cost its agent's session one OPEN at once: all together must fit the session's queue.
+  data.waiting_max = std::max<std::size_t>(16'384 / workers_, 64);
   data.waiting_timeout = options_.config.open_timeout + options_.config.agent_grace + Millis{2000};
   return plane_->start_threads(workers_, data, crypto_);
 }
@@ -130,6 +132,10 @@ Result<std::vector<std::string>> Process::reload() {
   if (read->listen != old.listen) waiting.emplace_back("listen");
   if (read->user != old.user) waiting.emplace_back("user");
   if (read->workers != old.workers) waiting.emplace_back("workers");
+  if (read->handshake_timeout != old.handshake_timeout) waiting.emplace_back("handshake_timeout_ms");
+  if (read->limits.handshake_count_max != old.limits.handshake_count_max) {
+    waiting.emplace_back("limits.handshake_count_max");
+  }
   if (read->paths != old.paths) waiting.emplace_back("state_dir, run_dir, bpffs_dir, socket");
   if (read->public_hosts != config_.public_hosts && !read->public_hosts.empty()) hosts_ = read->public_hosts;
   config_ = std::move(*read);
@@ -160,7 +166,8 @@ RelayFacts Process::facts() const {
     facts.missing.push_back("not root: public ports above 1023 only, and a restart closes them; run nfrelayd as root");
   } else if (options_.single) {
     facts.missing.push_back(
-        "--single: no holder process, so a crash closes the public ports; start nfrelayd without --single");
+        "--single: one process with all of root's rights faces the network, and a crash closes the public ports; start "
+        "nfrelayd without --single");
   }
   return facts;
 }
@@ -223,10 +230,15 @@ void Process::serve_if_complete() {
   std::fputs("ready\n", stderr);
 }
 
+// A shortage (disk, memory, descriptors) may pass: the holder then tries again and keeps the public ports meanwhile.
+int exit_code_of(const Error& error) {
+  const bool lasting = error.code() == Code::kInvalid || error.code() == Code::kDenied || error.code() == Code::kExists;
+  return lasting ? holder::kExitConfiguration : 1;
+}
+
 void Process::fail(const Error& error) {
-  // The log is the operator's; stop quietly so that the holder does not start the same failure again.
   spdlog::error("{}", error.message());
-  ::_exit(holder::kExitConfiguration);
+  ::_exit(exit_code_of(error));
 }
 
 void Process::watch_signals() {
@@ -291,7 +303,7 @@ int run_relay(const Options& options, const MakeListeners& make_listeners) {
   if (!started) {
     spdlog::error("{}", started.error().message());
     std::fflush(nullptr);
-    ::_exit(holder::kExitConfiguration);  // parts that were started are not worth an orderly end
+    ::_exit(exit_code_of(started.error()));  // parts that were started are not worth an orderly end
   }
   process.run();
   return 0;

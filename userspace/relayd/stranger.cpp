@@ -108,6 +108,8 @@ void Stranger::on_inner_preface(transport::ExactIo::End how) {
   if (how != transport::ExactIo::End::kDone || evicted_) return end();
   const std::string preface(as_text(exact_->bytes()));
   exact_.reset();
+  // Our agents ask for no key update before their preface: whoever does is not worth waiting for.
+  if (!endpoint_->idle()) return end();
   state_ = State::kOver;
   deadline_.disarm();
   events_.on_channel(*this, endpoint_->detach(), as_bytes(preface));

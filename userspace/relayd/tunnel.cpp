@@ -17,7 +17,7 @@ net::Endpoint peer_of(int socket) {
 
 }  // namespace
 
-Tunnel::~Tunnel() { NFR_ASSERT(strangers_.empty() && links_.empty()); }
+Tunnel::~Tunnel() { NFR_ASSERT(places_.empty() && links_.empty()); }
 
 void Tunnel::add_listener(Fd listener) {
   auto listening = std::make_unique<Listening>();
@@ -41,14 +41,18 @@ void Tunnel::on_accept(io::Completion completion) {
   auto stranger = std::make_unique<Stranger>(loop_, std::move(socket), from, options_.handshake_timeout,
                                              static_cast<StrangerEvents&>(*this));
   Stranger& kept = *stranger;
-  places_[&kept] = strangers_.insert(strangers_.end(), std::move(stranger));
+  places_[&kept] = Place{&strangers_, strangers_.insert(strangers_.end(), std::move(stranger))};
   kept.start();
 }
 
 // Whoever is honest is through in two round trips: the oldest stranger is the one least likely to be.
 void Tunnel::make_room() {
   if (strangers_.size() < options_.stranger_count_max) return;
-  strangers_.front()->evict();
+  // Out of the line at once: it takes a round until its socket is closed, and a burst comes in one round.
+  Stranger& oldest = *strangers_.front();
+  leaving_.splice(leaving_.end(), strangers_, strangers_.begin());
+  places_.at(&oldest).home = &leaving_;
+  oldest.evict();
   ++evicted_;
   if (loop_.now() < next_warning_) return;
   next_warning_ = loop_.now() + std::chrono::minutes(1);
@@ -73,14 +77,28 @@ void Tunnel::on_session(Stranger& stranger, std::unique_ptr<transport::TlsEndpoi
   const core::LinkId id{++last_id_};
   const core::PeerIdentity peer{*pin, stranger.from(), *keys};
   forget(stranger);
-  auto link = std::make_unique<SessionLink>(loop_, std::move(endpoint), id, *relay_, [this](core::LinkId gone) {
+  SessionLink::Hooks hooks;
+  hooks.proven = [this](core::LinkId proven) { unproven_.remove(proven); };
+  hooks.gone = [this](core::LinkId gone) {
+    unproven_.remove(gone);
     links_.erase(gone);
     check_stopped();
-  });
+  };
+  auto link = std::make_unique<SessionLink>(loop_, std::move(endpoint), id, *relay_, std::move(hooks));
   SessionLink& kept = *link;
   links_[id] = std::move(link);
   relay_->on_link(id, kept, peer);
   kept.start();
+  unproven_.push_back(id);
+  bound_unproven();
+}
+
+// Anybody can make a key and finish a handshake: until its hello is accepted a session is a stranger's.
+void Tunnel::bound_unproven() {
+  if (unproven_.size() <= options_.handshake_count_max) return;
+  SessionLink& oldest = *links_.at(unproven_.front());
+  unproven_.pop_front();
+  oldest.abort();
 }
 
 void Tunnel::on_channel(Stranger& stranger, transport::Carrier channel, std::span<const std::byte> preface) {
@@ -103,8 +121,8 @@ void Tunnel::forget(Stranger& stranger) {
   std::erase(handshakes_, &stranger);
   const auto place = places_.find(&stranger);
   // Destroyed from the loop, not from inside its own event.
-  std::shared_ptr<Stranger> last(std::move(*place->second));
-  strangers_.erase(place->second);
+  std::shared_ptr<Stranger> last(std::move(*place->second.at));
+  place->second.home->erase(place->second.at);
   places_.erase(place);
   loop_.post([last] {});
   check_stopped();
@@ -121,7 +139,7 @@ void Tunnel::stop(std::function<void()> done) {
 }
 
 void Tunnel::check_stopped() {
-  if (!stopped_ || !strangers_.empty() || !links_.empty()) return;
+  if (!stopped_ || !places_.empty() || !links_.empty()) return;
   for (const auto& listening : listeners_) {
     if (listening->operation.in_flight()) return;
   }

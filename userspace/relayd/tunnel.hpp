@@ -17,7 +17,8 @@ namespace nfr::relayd {
 
 struct TunnelOptions {
   Millis handshake_timeout{5000};         ///< from accept to an authenticated session or a verified preface
-  std::size_t handshake_count_max = 256;  ///< strangers with TLS state; one more evicts the oldest of them
+  std::size_t handshake_count_max = 256;  ///< strangers with TLS state, and sessions before their login is accepted,
+                                          ///< each; one more evicts the oldest of them
   std::size_t stranger_count_max = 6000;  ///< strangers in all (a descriptor each); one more evicts the oldest
 };
 
@@ -45,6 +46,7 @@ class Tunnel final : private StrangerEvents {
 
   void on_accept(io::Completion completion);
   void make_room();
+  void bound_unproven();
   void forget(Stranger& stranger);
   void check_stopped();
 
@@ -59,9 +61,15 @@ class Tunnel final : private StrangerEvents {
   control::Relay* relay_ = nullptr;
   std::vector<std::unique_ptr<Listening>> listeners_;
   Strangers strangers_;  ///< oldest first
-  std::unordered_map<Stranger*, Strangers::iterator> places_;
+  Strangers leaving_;    ///< evicted to make room; gone once their sockets are closed
+  struct Place {
+    Strangers* home;
+    Strangers::iterator at;
+  };
+  std::unordered_map<Stranger*, Place> places_;
   std::list<Stranger*> handshakes_;  ///< oldest first
   std::unordered_map<core::LinkId, std::unique_ptr<SessionLink>> links_;
+  std::list<core::LinkId> unproven_;  ///< links whose login was not accepted yet, oldest first
   core::ChannelRef deciding_;
   transport::Carrier carrier_;
   std::uint64_t last_id_ = 0;

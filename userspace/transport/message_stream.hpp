@@ -23,7 +23,7 @@ class MessageEvents {
 
 class MessageStream final : private EndpointEvents {
  public:
-  static constexpr std::size_t kQueueBytesMax = 1024 * 1024;
+  static constexpr std::size_t kQueueBytesMax = 4 * 1024 * 1024;
 
   MessageStream(io::Loop& loop, std::unique_ptr<Endpoint> endpoint, MessageEvents& events, std::size_t message_max);
 
@@ -34,6 +34,8 @@ class MessageStream final : private EndpointEvents {
   /// Ends it in order after what was queued; by RST when the peer does not take that, or end too, in 2 s.
   /// on_closed follows.
   void close();
+  /// Ends it by RST now. on_closed follows, not from inside.
+  void abort(std::string reason) { fail(std::move(reason)); }
 
  private:
   void on_data(std::span<const std::byte> bytes) override;

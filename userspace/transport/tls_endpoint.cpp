@@ -142,7 +142,7 @@ void TlsEndpoint::close(CloseMode mode) {
 }
 
 Carrier TlsEndpoint::detach() {
-  NFR_ASSERT(wanted_ == 0 && !raw_writing_ && !closing_ && !failed_);
+  NFR_ASSERT(idle());
   soon_.disarm();
   return {raw_->detach(), std::move(engine_)};
 }

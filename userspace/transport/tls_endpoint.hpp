@@ -38,7 +38,9 @@ class TlsEndpoint final : public Endpoint, private EndpointEvents {
 
   const tls::Engine& engine() const { return *engine_; }
 
-  /// Socket and engine, to be taken to another loop's thread; only while nothing is in flight.
+  /// Nothing is in flight: detach() is allowed. A peer can prevent it by asking for an answer (KeyUpdate).
+  bool idle() const { return wanted_ == 0 && !raw_writing_ && !closing_ && !failed_; }
+  /// Socket and engine, to be taken to another loop's thread; only while idle().
   Carrier detach();
 
  private:

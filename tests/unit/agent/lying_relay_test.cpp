@@ -38,8 +38,8 @@ class LyingRelayTest : public test::LoopbackTest {
   }
 
   std::optional<proto::RefuseReason> open(const net::Endpoint& target) {
-    return flows->open(proto::Open{kNumber, core::MappingId{7}, core::Target::of(target)}, relay_address, kSession,
-                       keys);
+    return flows->open(proto::Open{kNumber, core::MappingId{7}, core::Target::of(target)},
+                       datapath::DialPlace{relay_address, {}, {}}, kSession, keys);
   }
 
   /// The relay's end of the channel that was opened, its preface taken off.
