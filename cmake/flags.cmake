@@ -37,6 +37,14 @@ else()
   add_link_options(-Wl,-z,relro,-z,now)
 endif()
 
+if(NFR_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "NFR_FUZZ needs libFuzzer: configure with -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang")
+  endif()
+  # Coverage in every room, so that libFuzzer sees what an input reached.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 find_program(NFR_CCACHE ccache)
 if(NFR_CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${NFR_CCACHE})

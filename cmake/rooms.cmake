@@ -11,6 +11,7 @@ find_package(cxxopts REQUIRED)
 pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing)
 if(NOT NFR_AGENT_ONLY)
   find_package(SQLite3 REQUIRED)
+  find_package(yaml-cpp REQUIRED)
   pkg_check_modules(LIBCAP REQUIRED IMPORTED_TARGET libcap)
 endif()
 

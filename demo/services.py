@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The two real services behind the agent: a throwaway MariaDB and a throwaway Redis, never the system's own ones."""
 import os
 import shlex

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """The demo's machines: where commands run, on which addresses and ports, and how all of it goes away again.
 
 A stage gives the story three machines (visitor, relay, agent). NamespaceStage makes a network for each; LoopbackStage

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What happens in the demo, in order. Every command shown is the command that ran; every step is checked."""
 import os
 import re

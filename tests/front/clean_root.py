@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """A bare Debian root for install_test: made once by debootstrap, kept as an archive in the build tree's cache.
 
 Everything happens in mount, pid and network namespaces that the test entered before, so nothing is left to unmount.

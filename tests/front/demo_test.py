@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
 """The demo works, alone and beside a copy; it leaves nothing behind however it ends; and it fails when a step does."""
 import os
 import pathlib

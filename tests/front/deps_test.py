@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
 """scripts/deps and scripts/as-root with stand-ins for apt-get, dpkg-query and sudo: what is said, asked for and put
 back. Installs nothing, needs no root."""
 import os

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
 """make install in a bare Debian root: the programs start there, the units hold what they promise, the group may use
 nfctl and others are told what to do, and uninstall leaves what it says and nothing else."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """What the front door's tests share: where things are, processes found by a mark in their environment, skipping."""
 import os
 import pathlib

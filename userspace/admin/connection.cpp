@@ -2,6 +2,7 @@
 #include "admin/connection.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -173,15 +174,19 @@ void Connection::on_sent(const io::Completion& completion) {
   advance();
 }
 
-// After FIN the client may still wait for answers (`printf ... | nc -U`); a hang-up says that it does not.
+// After FIN the client may still wait for answers (`printf ... | nc -U`); a hang-up says that it does not. Watched
+// and not polled once: a one-shot poll is over at once, the FIN being there already.
 void Connection::watch_for_hangup() {
   if (outstanding() == 0) return;
-  reading_.handler = [this](const io::Completion&) {
-    const auto self = shared_from_this();
-    if (aborted_) return leave_if_done();
-    abort();
-  };
-  server_.loop_.poll(reading_, socket_.get(), 0);
+  reading_.handler = [this](const io::Completion& completion) { on_watched(completion); };
+  server_.loop_.watch(reading_, socket_.get());
+}
+
+void Connection::on_watched(const io::Completion& completion) {
+  const auto self = shared_from_this();
+  if (aborted_) return leave_if_done();
+  if (completion.result < 0 || (completion.result & (POLLHUP | POLLERR)) != 0) return abort();
+  if (!completion.more) advance();
 }
 
 void Connection::restart_idle() { idle_.arm(server_.options_.idle_timeout_ms); }

@@ -40,6 +40,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void write_more();
   void on_sent(const io::Completion& completion);
   void watch_for_hangup();
+  void on_watched(const io::Completion& completion);
   void restart_idle();
   void on_idle();
   void leave_if_done();

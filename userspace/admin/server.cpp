@@ -10,6 +10,7 @@
 #include "admin/connection.hpp"
 #include "base/assert.hpp"
 #include "nfr/admin/admin.h"
+#include "nfr/admin/agent.h"
 
 namespace nfr::admin {
 namespace {
@@ -22,7 +23,7 @@ Result<PeerCredentials> credentials_of(const Fd& socket) {
   if (::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0) {
     return Error::system("SO_PEERCRED", errno);
   }
-  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
+  return PeerCredentials{credentials.pid, credentials.uid, credentials.gid, 0};
 }
 
 }  // namespace
@@ -30,6 +31,12 @@ Result<PeerCredentials> credentials_of(const Fd& socket) {
 std::vector<std::string_view> relay_commands() {
 #define NFR_NAME(name, text) name,
   return {NFR_ADMIN_COMMANDS(NFR_NAME)};
+#undef NFR_NAME
+}
+
+std::vector<std::string_view> agent_commands() {
+#define NFR_NAME(name, text) name,
+  return {NFR_AGENT_COMMANDS(NFR_NAME)};
 #undef NFR_NAME
 }
 
@@ -67,7 +74,7 @@ void Server::on_accept(const io::Completion& completion) {
 }
 
 void Server::admit(Fd socket) {
-  const Result<PeerCredentials> peer = credentials_of(socket);
+  Result<PeerCredentials> peer = credentials_of(socket);
   if (!peer) return spdlog::warn("admin socket: {}", peer.error().message());
   if (connections_.size() >= options_.connections_max) {
     // Fits the empty send buffer of a new socket; the client reads it before the end of the stream.
@@ -77,6 +84,7 @@ void Server::admit(Fd socket) {
     return;
   }
   const std::uint64_t number = next_number_++;
+  peer->connection = number;
   auto connection = std::make_shared<Connection>(*this, number, std::move(socket), *peer);
   connections_.emplace(number, connection);
   connection->start();
@@ -84,6 +92,7 @@ void Server::admit(Fd socket) {
 
 void Server::forget(std::uint64_t number) {
   connections_.erase(number);
+  handler_.on_gone(number);
   // Not from inside a completion of the connection, nor of close(): the owner may destroy the server in `closed_`.
   if (closing_) {
     loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {

@@ -27,6 +27,7 @@ struct PeerCredentials {
   pid_t pid = 0;
   uid_t uid = 0;
   gid_t gid = 0;
+  std::uint64_t connection = 0;  ///< counts up; the same for every request of one connection
 };
 
 /// Answers one request. On the loop's thread, at once or later, at most once (asserted). A client that left
@@ -39,10 +40,13 @@ class Handler {
   virtual ~Handler() = default;
   /// `cmd` is one of ServerOptions::commands, `args` an object.
   virtual void handle(const std::string& cmd, const nlohmann::json& args, const PeerCredentials& peer, Reply reply) = 0;
+  /// A connection that was admitted has ended, however; its requests are answered in vain from now on.
+  virtual void on_gone(std::uint64_t connection) { (void)connection; }
 };
 
-/// The commands of nfrelayd, from the contract.
+/// The commands of nfrelayd and of nfagent, from the contracts.
 std::vector<std::string_view> relay_commands();
+std::vector<std::string_view> agent_commands();
 
 struct ServerOptions {
   std::vector<std::string_view> commands = relay_commands();  ///< anything else is answered with an error

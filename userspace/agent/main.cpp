@@ -4,8 +4,10 @@
 
 #include <cstdio>
 
+#include "agent/expose_client.hpp"
 #include "agent/process.hpp"
 #include "agent/state.hpp"
+#include "agent/status_client.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 
@@ -39,6 +41,8 @@ int run(int argc, char** argv) {
   }
   log_init("nfagent");
   if (parsed->options->verb == Verb::kAllow) return allow(*parsed->options);
+  if (parsed->options->verb == Verb::kExpose) return run_expose(*parsed->options);
+  if (parsed->options->verb == Verb::kStatus) return run_status(*parsed->options);
   return run_agent(*parsed->options);
 }
 

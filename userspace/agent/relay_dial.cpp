@@ -2,13 +2,9 @@
 #include "agent/relay_dial.hpp"
 
 #include <fmt/format.h>
-#include <netdb.h>
-
-#include <algorithm>
-#include <cstring>
-#include <thread>
 
 #include "base/text.hpp"
+#include "proto/http_connect.hpp"
 #include "transport/raw_endpoint.hpp"
 
 namespace nfr::agent {
@@ -17,31 +13,18 @@ namespace {
 constexpr Millis kConnectDeadline{5000};
 constexpr Millis kHandshakeDeadline{5000};
 
-Result<std::vector<net::Endpoint>> look_up(const std::string& host, net::Port port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* list = nullptr;
-  const int failed = ::getaddrinfo(host.c_str(), nullptr, &hints, &list);
-  if (failed != 0) {
-    return Error(Code::kUnavailable,
-                 fmt::format("name '{}' cannot be resolved: {}", escape(host), ::gai_strerror(failed)));
-  }
-  std::vector<net::Endpoint> out;
-  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
-    sockaddr_storage storage{};
-    std::memcpy(&storage, entry->ai_addr, std::min<std::size_t>(entry->ai_addrlen, sizeof storage));
-    out.push_back({net::Endpoint::from_sockaddr(storage).address, port});
-  }
-  ::freeaddrinfo(list);
-  return out;
-}
-
 }  // namespace
 
 RelayDial::~RelayDial() { *alive_ = false; }
 
 void RelayDial::start(const std::string& address) {
+  target_ = "relay " + escape(address);
+  if (!proxy_) return reach(address);
+  request_ = proto::encode_connect(address, proxy_->user, proxy_->password, fmt::format("nfagent/{}", NFR_VERSION));
+  reach(proxy_->text());
+}
+
+void RelayDial::reach(const std::string& address) {
   if (const auto endpoint = net::Endpoint::parse(address)) {
     candidates_ = {*endpoint};
     return next(Error(Code::kUnavailable, "no address"));
@@ -51,19 +34,20 @@ void RelayDial::start(const std::string& address) {
   resolve(address.substr(0, colon), port ? *port : net::Port{});
 }
 
+std::string RelayDial::shown() const {
+  return proxy_ ? fmt::format("{} through proxy {}", target_, proxy_->text()) : "relay " + trying_.endpoint.text();
+}
+
 void RelayDial::resolve(const std::string& host, net::Port port) {
-  std::thread([this, alive = alive_, &loop = loop_, host, port] {
-    auto found = std::make_shared<Result<std::vector<net::Endpoint>>>(look_up(host, port));
-    loop.post([this, alive, found] {
-      if (!*alive) return;
-      if (!*found) {
-        const Done done = std::move(done_);
-        return done(found->error());
-      }
-      candidates_.assign((*found)->rbegin(), (*found)->rend());
-      next(Error(Code::kUnavailable, "the name has no address"));
-    });
-  }).detach();
+  resolver_.look_up(host, [this, alive = alive_, port](Result<std::vector<net::IpAddress>> found) {
+    if (!*alive) return;
+    if (!found) {
+      const Done done = std::move(done_);
+      return done(found.error());
+    }
+    for (auto address = found->rbegin(); address != found->rend(); ++address) candidates_.push_back({*address, port});
+    next(Error(Code::kUnavailable, "the name has no address"));
+  });
 }
 
 void RelayDial::next(Error last) {
@@ -71,7 +55,7 @@ void RelayDial::next(Error last) {
     const Done done = std::move(done_);
     return done(std::move(last));
   }
-  trying_ = candidates_.back();
+  trying_ = {candidates_.back(), {}, request_};
   candidates_.pop_back();
   dial_ = std::make_unique<datapath::Dial>(loop_,
                                            [this](datapath::Dial::Outcome outcome) { on_dialled(std::move(outcome)); });
@@ -80,7 +64,7 @@ void RelayDial::next(Error last) {
 
 void RelayDial::on_dialled(datapath::Dial::Outcome outcome) {
   const auto finished = std::move(dial_);
-  if (outcome.os_errno != 0) return next(Error::system("relay " + trying_.text(), outcome.os_errno));
+  if (outcome.os_errno != 0) return next(outcome.error(shown()));
   auto engine = tls::Engine::create(context_);
   if (!engine) return next(engine.error());
   handshake_ = std::make_unique<transport::TlsHandshake>(
@@ -92,7 +76,7 @@ void RelayDial::on_dialled(datapath::Dial::Outcome outcome) {
 
 void RelayDial::on_handshake(Result<std::unique_ptr<transport::TlsEndpoint>> result) {
   const auto finished = std::move(handshake_);
-  if (!result) return next(result.error().context("relay " + trying_.text()));
+  if (!result) return next(result.error().context(shown()));
   const Done done = std::move(done_);
   done(Connected{std::move(*result), trying_});
 }

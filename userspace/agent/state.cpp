@@ -42,11 +42,15 @@ Result<Membership> parse(const std::string& path, const std::string& content) {
   const json object = json::parse(content, nullptr, false);
   if (!object.is_object()) return damaged(path, "not a JSON object");
   Membership out;
-  for (const json& address : object.value("addresses", json::array())) {
-    if (address.is_string()) out.addresses.push_back(address.get<std::string>());
+  const json addresses = object.value("addresses", json());
+  if (addresses.is_array()) {
+    for (const json& address : addresses) {
+      if (address.is_string()) out.addresses.push_back(address.get<std::string>());
+    }
   }
-  const json pins = object.value("pins", json::array());
-  const bool pinned = pins.size() == 2 && read_pin(pins[0], out.pins[0]) && read_pin(pins[1], out.pins[1]);
+  const json pins = object.value("pins", json());
+  const bool pinned =
+      pins.is_array() && pins.size() == 2 && read_pin(pins[0], out.pins[0]) && read_pin(pins[1], out.pins[1]);
   const json name = object.value("name", json());
   const json token = object.value("token", json(""));
   const auto raw_token = token.is_string() ? base64url_decode(token.get<std::string>()) : std::string();

@@ -37,14 +37,36 @@ bool Targets::allowed(const net::Endpoint& target) {
   return has_added_ && added_.check(target, own_).ok();
 }
 
+bool Targets::allowed_unix(const std::string& path) {
+  if (clock_.now() >= next_refresh_) refresh();
+  return configured_.check_unix(path).ok() || (has_added_ && added_.check_unix(path).ok());
+}
+
+bool Targets::allowed(const core::Target& target) {
+  switch (target.kind) {
+    case core::Target::Kind::kAddress: return allowed(target.endpoint);
+    case core::Target::Kind::kUnix: return allowed_unix(target.name);
+    case core::Target::Kind::kHost: return true;
+  }
+  return false;
+}
+
+Status Targets::check(const core::Target& target) {
+  if (allowed(target)) return {};
+  return target.kind == core::Target::Kind::kUnix ? configured_.check_unix(target.name)
+                                                  : configured_.check(target.endpoint, own_);
+}
+
 void Targets::refresh() {
   next_refresh_ = clock_.now() + kRefresh;
   own_ = own_addresses();
   const auto rules = State::allowed_rules(state_dir_);
   auto parsed = rules ? core::AllowList::parse(*rules) : Result<core::AllowList>(rules.error());
+  const std::string complaint = parsed ? "" : parsed.error().message();
+  if (!complaint.empty() && complaint != complaint_) spdlog::error("allowed targets: {}", complaint);
+  complaint_ = complaint;
   if (!parsed) {
     // Nothing is allowed by a list that cannot be read.
-    if (has_added_) spdlog::error("allowed targets: {}", parsed.error().message());
     has_added_ = false;
     return;
   }

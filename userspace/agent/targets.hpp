@@ -8,6 +8,7 @@
 
 #include "base/clock.hpp"
 #include "core/allow_list.hpp"
+#include "core/target.hpp"
 
 namespace nfr::agent {
 
@@ -17,6 +18,11 @@ class Targets {
       : configured_(std::move(configured)), state_dir_(std::move(state_dir)), clock_(clock) {}
 
   bool allowed(const net::Endpoint& target);
+  bool allowed_unix(const std::string& path);
+  /// A name is allowed here, and judged by its addresses once it is resolved.
+  bool allowed(const core::Target& target);
+  /// The same with words for people: what to type to allow it.
+  Status check(const core::Target& target);
 
  private:
   void refresh();
@@ -26,6 +32,7 @@ class Targets {
   const Clock& clock_;
   core::AllowList added_;
   bool has_added_ = false;
+  std::string complaint_;  ///< said already
   std::vector<net::IpAddress> own_;
   Instant next_refresh_{};
 };

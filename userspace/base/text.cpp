@@ -9,6 +9,16 @@
 namespace nfr {
 namespace {
 
+// Three-byte sequences that reorder or hide what stands around them: a table row with one could lie.
+bool hidden_format(unsigned first, unsigned second, unsigned third) {
+  if (first == 0xEF) return second == 0xBB && third == 0xBF;  // U+FEFF, zero width
+  if (first != 0xE2) return false;
+  // U+200B..200F zero width and bidi marks; U+2028..202E line separators and bidi overrides.
+  if (second == 0x80) return (third >= 0x8B && third <= 0x8F) || (third >= 0xA8 && third <= 0xAE);
+  // U+2060..206F: invisible operators and bidi isolates.
+  return second == 0x81 && third >= 0xA0 && third <= 0xAF;
+}
+
 // Length of the valid, printable UTF-8 sequence at the start of `text`, or 0 (RFC 3629 table 3-7).
 std::size_t utf8_length(std::string_view text) {
   const auto at = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
@@ -17,18 +27,19 @@ std::size_t utf8_length(std::string_view text) {
   if (lead >= 0x20 && lead < 0x7F) return lead == '\\' ? 0 : 1;
   // C2 80..9F are C1 controls, which terminals obey.
   if (lead == 0xC2) return tail(1) && at(1) >= 0xA0 ? 2 : 0;
-  if (lead >= 0xC3 && lead <= 0xDF) return tail(1) ? 2 : 0;
+  // D8 9C: the Arabic letter mark, a bidi control.
+  if (lead >= 0xC3 && lead <= 0xDF) return tail(1) && !(lead == 0xD8 && at(1) == 0x9C) ? 2 : 0;
   if (lead >= 0xE0 && lead <= 0xEF) {
     const bool overlong = lead == 0xE0 && at(1) < 0xA0;
     const bool surrogate = lead == 0xED && at(1) > 0x9F;
-    // E2 80 8E..AE: bidi marks and overrides that reorder a table row; line and paragraph separators.
-    const bool format = lead == 0xE2 && at(1) == 0x80 && at(2) >= 0x8B && at(2) <= 0xAE;
-    return tail(1) && tail(2) && !overlong && !surrogate && !format ? 3 : 0;
+    return tail(1) && tail(2) && !overlong && !surrogate && !hidden_format(at(0), at(1), at(2)) ? 3 : 0;
   }
   if (lead >= 0xF0 && lead <= 0xF4) {
     const bool overlong = lead == 0xF0 && at(1) < 0x90;
     const bool beyond = lead == 0xF4 && at(1) > 0x8F;
-    return tail(1) && tail(2) && tail(3) && !overlong && !beyond ? 4 : 0;
+    // F3 A0 80..81: tag characters, which are never seen.
+    const bool tag = lead == 0xF3 && at(1) == 0xA0 && (at(2) == 0x80 || at(2) == 0x81);
+    return tail(1) && tail(2) && tail(3) && !overlong && !beyond && !tag ? 4 : 0;
   }
   return 0;
 }
@@ -112,9 +123,10 @@ std::string fingerprint(std::span<const std::byte> digest) {
 
 std::string human_duration(Micros duration) {
   const double us = static_cast<double>(duration.count());
-  if (us > 0 && us < 100) return fmt::format("{:.0f} us", us);
-  if (us < 10'000) return fmt::format("{:.1f} ms", us / 1e3);
-  if (us < 1e6) return fmt::format("{:.0f} ms", us / 1e3);
+  // The bounds are where rounding would carry into the next unit: never "10.0 ms", never "1000 ms".
+  if (us > 0 && us < 99.5) return fmt::format("{:.0f} us", us);
+  if (us < 9'950) return fmt::format("{:.1f} ms", us / 1e3);
+  if (us < 999'500) return fmt::format("{:.0f} ms", us / 1e3);
   if (us < 120e6) return fmt::format("{:.0f} s", us / 1e6);
   if (us < 7200e6) return fmt::format("{:.0f} min", us / 60e6);
   if (us < 48 * 3600e6) return fmt::format("{:.0f} h", us / 3600e6);

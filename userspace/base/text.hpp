@@ -13,8 +13,9 @@
 
 namespace nfr {
 
-/// Peer-supplied bytes made safe for logs and tables: control, DEL, backslash and bytes that are not valid
-/// UTF-8 (C1 controls included) become \xNN; longer than max_bytes of output is cut and ends in "...".
+/// Peer-supplied bytes made safe for logs and tables: control, DEL, backslash, bidi and invisible format characters
+/// and bytes that are not valid UTF-8 (C1 controls included) become \xNN; longer than max_bytes of output is cut and
+/// ends in "...".
 std::string escape(std::string_view untrusted, std::size_t max_bytes = 200);
 
 /// RFC 4648 section 5, without padding.

@@ -33,6 +33,7 @@ struct PathFlags {
 /// From the config file (state_dir, run_dir, bpffs_dir, socket); absolute.
 struct PathKeys {
   std::optional<std::string> state_dir, run_dir, bpffs_dir, socket;
+  bool operator==(const PathKeys&) const = default;
 };
 
 struct ConfigFile {

@@ -49,7 +49,7 @@ std::string_view leaf_of(std::string_view key) {
 
 Result<TomlReader> TomlReader::parse(std::string_view text, std::string file) {
   try {
-    return TomlReader(toml::parse(text, std::string_view(file)), file);
+    return TomlReader(std::make_shared<const toml::table>(toml::parse(text, std::string_view(file))), file);
   } catch (const toml::parse_error& error) {
     return Error(Code::kInvalid,
                  fmt::format("{}, line {}: {}", file, error.source().begin.line, escape(error.description())));
@@ -59,8 +59,8 @@ Result<TomlReader> TomlReader::parse(std::string_view text, std::string file) {
 const toml::node* TomlReader::find(const std::string& key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
   const std::size_t dot = key.find('.');
-  if (dot == std::string::npos) return root_.get(key);
-  const toml::node* outer = root_.get(std::string_view(key).substr(0, dot));
+  if (dot == std::string::npos) return root_->get(key);
+  const toml::node* outer = root_->get(std::string_view(key).substr(0, dot));
   if (outer == nullptr || !outer->is_table()) return nullptr;  // any other type is reported by find_unknown
   return outer->as_table()->get(std::string_view(key).substr(dot + 1));
 }
@@ -85,14 +85,23 @@ std::optional<std::int64_t> TomlReader::number(const std::string& key, std::int6
   return std::nullopt;
 }
 
-void TomlReader::text(const std::string& key, const Take& take) {
+void TomlReader::text(const std::string& key, const Take& take, Items items) {
   const toml::node* node = find(key);
   if (node == nullptr) return;
-  if (!node->is_string()) {
-    add(*node, fmt::format("{} = {}: expected a string in quotes", key, shown(*node)));
+  const bool integers = items == Items::kStringsOrIntegers;
+  if (!node->is_string() && !(integers && node->is_integer())) {
+    add(*node, fmt::format("{} = {}: expected a string in quotes{}", key, shown(*node), integers ? " or a port" : ""));
     return;
   }
-  take_item(key, *node, Items::kStrings, take);
+  take_item(key, *node, items, take);
+}
+
+void TomlReader::secret_text(const std::string& key, const Take& take) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  const auto* text = node->as_string();
+  if (text == nullptr) return add(*node, fmt::format("{}: expected a string in quotes", key));
+  if (const auto status = take(text->get()); !status) add(*node, fmt::format("{}: {}", key, status.error().message()));
 }
 
 std::optional<std::size_t> TomlReader::list(const std::string& key, Items items, const Take& take) {
@@ -105,6 +114,30 @@ std::optional<std::size_t> TomlReader::list(const std::string& key, Items items,
   }
   for (const auto& item : *array) take_item(key, item, items, take);
   return array->size();
+}
+
+void TomlReader::tables(const std::string& key, const std::function<void(TomlReader&)>& read) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  const auto* array = node->as_array();
+  if (array == nullptr) return add(*node, fmt::format("{} = {}: expected tables, [[{}]]", key, shown(*node), key));
+  for (const auto& item : *array) read_table(item, key, read);
+}
+
+void TomlReader::read_table(const toml::node& node, const std::string& key,
+                            const std::function<void(TomlReader&)>& read) {
+  const auto* table = node.as_table();
+  if (table == nullptr) return add(node, fmt::format("{} = {}: expected a table, [[{}]]", key, shown(node), key));
+  TomlReader inner(std::shared_ptr<const toml::table>(root_, table), file_);
+  read(inner);
+  inner.find_unknown(*inner.root_, "");
+  problems_.insert(problems_.end(), inner.problems_.begin(), inner.problems_.end());
+}
+
+bool TomlReader::require(const std::string& key, std::string_view what) {
+  if (find(key) != nullptr) return true;
+  add(*root_, fmt::format("'{}' is missing: {}", key, what));
+  return false;
 }
 
 void TomlReader::take_item(const std::string& key, const toml::node& node, Items items, const Take& take) {
@@ -159,7 +192,7 @@ std::string TomlReader::advice(const std::string& unknown) const {
 }
 
 Status TomlReader::finish() {
-  find_unknown(root_, "");
+  find_unknown(*root_, "");
   if (problems_.empty()) return {};
   const auto first = std::min_element(problems_.begin(), problems_.end(),
                                       [](const Problem& a, const Problem& b) { return a.line < b.line; });

@@ -102,6 +102,7 @@ void Agent::on_message(std::string_view payload) {
     return link_->send(proto::encode(proto::Pong{ping->number}));
   if (const auto* open = std::get_if<proto::Open>(&*message)) return handle(*open);
   if (const auto* probe = std::get_if<proto::Probe>(&*message)) return handle(*probe);
+  if (const auto* declared = std::get_if<proto::Declared>(&*message)) return handle(*declared);
   if (const auto* pins = std::get_if<proto::Pins>(&*message)) return store_pins(pins->pins);
   if (const auto* notice = std::get_if<proto::Notice>(&*message)) return world_.notice(escape(notice->text, 500));
 }
@@ -123,6 +124,7 @@ void Agent::handle(const proto::Welcome& welcome) {
   }
   world_.connected(settings_.addresses[next_address_], welcome,
                    std::chrono::duration_cast<Micros>(clock_.now() - dial_started_));
+  declare();  // an empty list too: it ends what an earlier process of this agent wished for
 }
 
 void Agent::store_pins(const std::array<core::Pin, 2>& pins) {
@@ -149,11 +151,33 @@ void Agent::handle(const proto::Open& open) {
   else if (open.leg == core::Leg::kPlain && settings_.leg_min == core::Leg::kTls)
     refusal = proto::RefuseReason::leg_not_allowed;
   if (!refusal) refusal = world_.open_channel(open, session_, keys_);
-  if (refusal) link_->send(proto::encode(proto::OpenFailed{open.number, static_cast<std::uint16_t>(*refusal)}));
+  if (refusal) on_open_failed(open.number, *refusal);
+}
+
+void Agent::wish(std::vector<proto::Wish> wishes) {
+  wishes_ = std::move(wishes);
+  if (state_ == State::kActive) declare();
+}
+
+void Agent::declare() { link_->send(proto::encode(proto::Declare{++declare_serial_, wishes_})); }
+
+void Agent::handle(proto::Declared declared) {
+  if (declared.serial != declare_serial_) return;  // answers an earlier list
+  if (declared.outcomes.size() != wishes_.size()) return close("the relay answered other wishes than there were");
+  for (auto& outcome : declared.outcomes) {
+    outcome.address = escape(outcome.address, 300);
+    outcome.error = escape(outcome.error, 600);
+  }
+  world_.declared(wishes_, declared);
+}
+
+void Agent::on_open_failed(std::uint64_t number, proto::RefuseReason reason) {
+  if (state_ != State::kActive) return;
+  link_->send(proto::encode(proto::OpenFailed{number, static_cast<std::uint16_t>(reason)}));
 }
 
 void Agent::handle(const proto::Probe& probe) {
-  if (world_.allowed(probe.target)) return world_.probe(probe.number, probe.target);
+  if (world_.allowed(probe.target)) return world_.probe(probe);
   on_probe_result(probe.number, proto::RefuseReason::not_allowed, Micros{0});
 }
 

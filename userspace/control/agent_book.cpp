@@ -61,10 +61,34 @@ Result<core::AgentRecord> AgentBook::revoke(std::string_view name) {
   record->revoked = true;
   record->key.reset();
   record->token_hash.reset();
-  const auto id = store_.put_agent(*record);
-  if (!id) return id.error().context(fmt::format("storing the revocation of {}", record->name));
-  agents_[record->id] = *record;
+  return keep(std::move(*record), "the revocation");
+}
+
+Result<core::AgentRecord> AgentBook::keep(core::AgentRecord record, std::string_view what) {
+  const auto id = store_.put_agent(record);
+  if (!id) return id.error().context(fmt::format("storing {} of {}", what, record.name));
+  agents_[record.id] = record;
   return record;
+}
+
+Result<core::AgentRecord> AgentBook::set_rights(std::string_view name, core::Rights rights) {
+  auto record = need(name);
+  if (!record) return record.error();
+  record->rights = std::move(rights);
+  return keep(std::move(*record), "the rights");
+}
+
+Result<core::AgentRecord> AgentBook::rename(std::string_view from, std::string_view to) {
+  auto record = need(from);
+  if (!record) return record.error();
+  auto name = core::parse_agent_name(to);
+  if (!name) return name.error();
+  if (*name == record->name) return record;
+  if (find(*name) != nullptr) {
+    return Error(Code::kExists, fmt::format("an agent named {} exists already; choose another name", *name));
+  }
+  record->name = std::move(*name);
+  return keep(std::move(*record), "the new name");
 }
 
 Result<core::AgentRecord> AgentBook::remove(std::string_view name) {
@@ -86,10 +110,7 @@ Result<core::AgentRecord> AgentBook::enroll(std::string_view name, std::string_v
   core::AgentRecord record = *known;
   record.key = key;
   record.token_hash.reset();
-  const auto id = store_.put_agent(record);
-  if (!id) return id.error().context(fmt::format("storing the key of {}", record.name));
-  agents_[record.id] = record;
-  return record;
+  return keep(std::move(record), "the key");
 }
 
 Result<core::AgentRecord> AgentBook::need(std::string_view name) const {

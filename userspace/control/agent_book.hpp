@@ -36,6 +36,9 @@ class AgentBook {
   /// Forgets key and token; the name and its mappings stay.
   Result<core::AgentRecord> revoke(std::string_view name);
   Result<core::AgentRecord> remove(std::string_view name);
+  Result<core::AgentRecord> set_rights(std::string_view name, core::Rights rights);
+  /// Key, mappings and a running session stay with the agent.
+  Result<core::AgentRecord> rename(std::string_view from, std::string_view to);
 
   /// Binds `key` to the agent `name` if `token` is its unused, unexpired one. Errors are for the agent's operator.
   Result<core::AgentRecord> enroll(std::string_view name, std::string_view token, const core::Pin& key);
@@ -47,6 +50,7 @@ class AgentBook {
 
  private:
   Result<core::AgentRecord> need(std::string_view name) const;
+  Result<core::AgentRecord> keep(core::AgentRecord record, std::string_view what);
   Result<Invitation> invite(core::AgentRecord record);
 
   core::StateStore& store_;

@@ -23,7 +23,24 @@ FlowBook::FlowBook(MappingBook& mappings, AgentBook& agents, SessionBook& sessio
       crypto_(crypto),
       clock_(clock),
       settings_(settings),
+      admission_(clock),
       born_(clock.now()) {}
+
+FlowBook::Flow FlowBook::arrival(core::VisitorRef ref, const core::Mapping& mapping, const core::AgentRecord& agent,
+                                 const net::Endpoint& visitor, const net::Endpoint& local) {
+  Flow flow;
+  flow.id = core::FlowId{++last_id_};
+  flow.visitor = ref;
+  flow.visitor_address = visitor;
+  flow.public_endpoint = local;
+  flow.mapping = mapping.id;
+  flow.mapping_text = core::PublicPorts{{mapping.public_ports.first.address, local.port}, 1}.text();
+  flow.agent = agent.id;
+  flow.agent_name = agent.name;
+  flow.started = clock_.now();
+  flow.counters = std::make_shared<core::FlowCounters>();
+  return flow;
+}
 
 void FlowBook::on_visitor(core::VisitorRef ref, core::MappingId mapping_id, const net::Endpoint& visitor,
                           const net::Endpoint& local) {
@@ -32,17 +49,12 @@ void FlowBook::on_visitor(core::VisitorRef ref, core::MappingId mapping_id, cons
   const core::Mapping& mapping = entry->mapping;
   const core::AgentRecord* agent = agents_.find(mapping.agent);
   NFR_ASSERT(agent != nullptr);
-  Flow flow;
-  flow.id = core::FlowId{++last_id_};
-  flow.visitor = ref;
-  flow.visitor_address = visitor;
-  flow.public_endpoint = local;
-  flow.mapping = mapping.id;
-  flow.mapping_text = core::public_text(mapping.public_endpoint);
-  flow.agent = agent->id;
-  flow.agent_name = agent->name;
-  flow.started = clock_.now();
-  flow.counters = std::make_shared<core::FlowCounters>();
+  Flow flow = arrival(ref, mapping, *agent, visitor, local);
+  if (const auto denial = admission_.judge(mapping, *agent, visitor.address)) {
+    plane_.refuse(ref);
+    return note(flow, denial->verdict, denial->detail);
+  }
+  admission_.begin(mapping.id, agent->id, visitor.address);
   const core::FlowId id = flow.id;
   by_visitor_[ref] = id;
   Flow& kept = flows_.emplace(id, std::move(flow)).first->second;
@@ -71,6 +83,7 @@ std::string FlowBook::away_text(const core::AgentRecord& agent) const {
 
 core::Leg FlowBook::effective_leg(const core::Mapping& mapping, const SessionBook::Session* session) {
   if (session != nullptr && session->leg_min == core::Leg::kTls) return core::Leg::kTls;
+  if (mapping.admission.selects() || mapping.proxy != core::ProxyHeader::kNone) return core::Leg::kTls;
   return mapping.leg.value_or(core::Leg::kPlain);
 }
 
@@ -80,7 +93,19 @@ void FlowBook::ask(Flow& flow, const core::Mapping& mapping) {
   flow.session = session->id;
   flow.leg = effective_leg(mapping, session);
   flow.deadline = clock_.now() + settings_.open_timeout;
-  sessions_.send(flow.agent, proto::Open{flow.id.value, mapping.id, mapping.target, flow.leg});
+  const bool one = mapping.target.port_count == 1;
+  const int offset = one ? 0 : flow.public_endpoint.port.value - mapping.public_ports.first.port.value;
+  if (offset < 0 || offset >= mapping.target.port_count) {
+    // The range shrank since its listener took the visitor.
+    return refuse(flow.id, fmt::format("port {} is not mapped any more", flow.public_endpoint.port.value));
+  }
+  const core::Target target = mapping.target.nth(static_cast<std::uint16_t>(offset));
+  sessions_.send(flow.agent, proto::Open{flow.id.value, mapping.id, target, flow.leg, mapping.proxy});
+}
+
+void FlowBook::erase(std::map<core::FlowId, Flow>::iterator flow) {
+  admission_.end(flow->second.mapping, flow->second.agent, flow->second.visitor_address.address);
+  flows_.erase(flow);
 }
 
 void FlowBook::on_session_up(core::AgentId agent) {
@@ -103,8 +128,9 @@ void FlowBook::on_visitor_gone(core::VisitorRef ref) {
   if (found == by_visitor_.end()) return;
   const core::FlowId id = found->second;
   by_visitor_.erase(found);
-  note(flows_.at(id), "ended", "visitor left before the channel was there");
-  flows_.erase(id);
+  const auto flow = flows_.find(id);
+  note(flow->second, "ended", "visitor left before the channel was there");
+  erase(flow);
 }
 
 std::optional<core::SessionKeys> FlowBook::keys_for(core::SessionId session_id, std::uint64_t number) const {
@@ -150,7 +176,7 @@ void FlowBook::on_refused(core::FlowId id, proto::RefuseReason reason) {
   const MappingBook::Entry* entry = mappings_.find(found->second.mapping);
   const std::string target = entry != nullptr ? entry->mapping.target.text() + " " : "";
   note(found->second, "refused", fmt::format("{}: {}{}", found->second.agent_name, target, proto::refuse_text(reason)));
-  flows_.erase(found);
+  erase(found);
 }
 
 void FlowBook::on_ended(core::FlowId id, core::FlowEnd end) {
@@ -160,7 +186,7 @@ void FlowBook::on_ended(core::FlowId id, core::FlowEnd end) {
   mappings_.fold(flow.mapping, flow.counters->in_bytes.load(std::memory_order_relaxed),
                  flow.counters->out_bytes.load(std::memory_order_relaxed));
   note(flow, "ended", std::string(core::flow_end_name(end)));
-  flows_.erase(found);
+  erase(found);
 }
 
 // Refuses a visitor that has no channel yet.
@@ -169,7 +195,7 @@ void FlowBook::refuse(core::FlowId id, std::string detail) {
   by_visitor_.erase(found->second.visitor);
   plane_.refuse(found->second.visitor);
   note(found->second, "refused", std::move(detail));
-  flows_.erase(found);
+  erase(found);
 }
 
 void FlowBook::note(const Flow& flow, std::string verdict, std::string detail) {
@@ -209,6 +235,12 @@ std::size_t FlowBook::cut_if(const std::function<bool(const Flow&)>& matches) {
       plane_.cut(id);
   }
   return chosen.size();
+}
+
+std::size_t FlowBook::cut_unadmitted(const core::Mapping& mapping) {
+  return cut_if([&](const Flow& flow) {
+    return flow.mapping == mapping.id && !admits(mapping.admission, flow.visitor_address.address);
+  });
 }
 
 std::size_t FlowBook::refuse_waiting_of(core::MappingId mapping) {

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "control/admission.hpp"
 #include "control/agent_book.hpp"
 #include "control/mapping_book.hpp"
 #include "control/session_book.hpp"
@@ -38,7 +39,7 @@ class FlowBook {
     net::Endpoint visitor_address;
     net::Endpoint public_endpoint;  ///< as the visitor dialled it
     core::MappingId mapping;
-    std::string mapping_text;  ///< survives unmap
+    std::string mapping_text;  ///< the port dialled; survives unmap
     core::AgentId agent;
     std::string agent_name;
     core::SessionId session;  ///< the OPEN went to
@@ -52,7 +53,7 @@ class FlowBook {
     WallTime at;
     net::Endpoint visitor;
     std::string public_text;
-    std::string verdict;  ///< "refused" or "ended"
+    std::string verdict;  ///< "denied", "refused" or "ended"
     std::string detail;
     std::uint64_t in_bytes = 0;
     std::uint64_t out_bytes = 0;
@@ -70,6 +71,7 @@ class FlowBook {
   void on_refused(core::FlowId id, proto::RefuseReason reason);
   void on_ended(core::FlowId id, core::FlowEnd end);
   void on_session_up(core::AgentId agent);
+  void reconfigure(const FlowSettings& settings) { settings_ = settings; }
   void tick();
 
   /// Keys for a tls channel that claims this OPEN number; nothing unless the number is outstanding.
@@ -80,15 +82,22 @@ class FlowBook {
   std::size_t refuse_waiting_of(core::MappingId mapping);
   std::size_t count_of(const std::function<bool(const Flow&)>& matches) const;
 
-  /// Leg by rule: what was asked (else plain), raised to what the agent demands.
+  /// Cuts the flows of the mapping whose visitors its lists do not admit (any more); returns how many.
+  std::size_t cut_unadmitted(const core::Mapping& mapping);
+
+  /// Leg by rule: what was asked (else plain); tls where the agent demands it, or where the relay promises something
+  /// about the visitors that somebody on the path could otherwise pretend.
   static core::Leg effective_leg(const core::Mapping& mapping, const SessionBook::Session* session);
 
   const std::map<core::FlowId, Flow>& all() const { return flows_; }
   const std::deque<Event>& recent() const { return recent_; }
 
  private:
+  Flow arrival(core::VisitorRef ref, const core::Mapping& mapping, const core::AgentRecord& agent,
+               const net::Endpoint& visitor, const net::Endpoint& local);
   void ask(Flow& flow, const core::Mapping& mapping);
   void refuse(core::FlowId id, std::string detail);
+  void erase(std::map<core::FlowId, Flow>::iterator flow);
   void note(const Flow& flow, std::string verdict, std::string detail);
   bool agent_was_here(core::AgentId agent) const;
   std::string away_text(const core::AgentRecord& agent) const;
@@ -100,6 +109,7 @@ class FlowBook {
   core::Crypto& crypto_;
   Clock& clock_;
   FlowSettings settings_;
+  AdmissionBook admission_;
   Instant born_;
   std::map<core::FlowId, Flow> flows_;
   std::map<core::VisitorRef, core::FlowId> by_visitor_;  ///< waiting and asked only

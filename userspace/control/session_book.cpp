@@ -113,6 +113,7 @@ bool SessionBook::contested(Session& session, const Session& current) {
 void SessionBook::activate(Session& session, const core::AgentRecord& agent) {
   session.agent = agent.id;
   session.since = clock_.wall();
+  session.heartbeat = settings_.heartbeat;
   do session.id = core::SessionId{random_.u64()};
   while (!session.id || by_id_.contains(session.id));
   by_agent_[agent.id] = session.link_id;
@@ -166,11 +167,11 @@ void SessionBook::tick_one(Session& session, Instant now) {
       hang_up(session, proto::ByeCode::kProtocol, "no hello in time");
     return;
   }
-  if (now - session.last_heard > settings_.heartbeat * kMissedHeartbeats) {
+  if (now - session.last_heard > session.heartbeat * kMissedHeartbeats) {
     spdlog::warn("agent {} is silent for {} heartbeats", agents_.find(session.agent)->name, kMissedHeartbeats);
     return end(session.agent, proto::ByeCode::kProtocol, "no heartbeat");
   }
-  if (now - session.last_ping < settings_.heartbeat) return;
+  if (now - session.last_ping < session.heartbeat) return;
   session.last_ping = now;
   session.link->send(proto::encode(proto::Ping{static_cast<std::uint64_t>(now.time_since_epoch().count())}));
 }

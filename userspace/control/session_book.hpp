@@ -35,6 +35,7 @@ class SessionBook {
     WallTime since;
     Instant last_heard;
     Instant last_ping;
+    Millis heartbeat{0};   ///< as the welcome told it
     bool closing = false;  ///< bye was sent; messages are ignored, the link is going
   };
 
@@ -54,6 +55,7 @@ class SessionBook {
   void on_link(core::LinkId id, core::AgentLink& link, core::PeerIdentity peer);
   void on_message(core::LinkId id, std::string_view payload);
   void on_link_closed(core::LinkId id, std::string_view reason);
+  void reconfigure(const SessionSettings& settings) { settings_ = settings; }
   void tick();
 
   const Session* active(core::AgentId agent) const;

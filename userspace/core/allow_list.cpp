@@ -9,9 +9,12 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "core/target.hpp"
 
 namespace nfr::core {
 namespace {
+
+constexpr std::string_view kUnixPrefix = "unix:";
 
 std::vector<net::Network> networks_of(std::initializer_list<const char*> texts) {
   std::vector<net::Network> networks;
@@ -73,7 +76,12 @@ std::pair<std::string_view, std::string_view> split_rule(std::string_view text) 
 
 }  // namespace
 
-AllowList::AllowList() : rules_{Rule{"self", {}, true, net::Port{1}, net::Port{65535}}} {}
+AllowList::AllowList() {
+  Rule rule;
+  rule.text = "self";
+  rule.self = true;
+  rules_.push_back(std::move(rule));
+}
 
 Status AllowList::parse_ports(std::string_view text, Rule& rule) {
   const std::size_t dash = text.find('-');
@@ -98,6 +106,13 @@ Result<AllowList::Rule> AllowList::parse_rule(std::string_view text) {
   };
   Rule rule;
   rule.text = std::string(text);
+  if (text.starts_with(kUnixPrefix)) {
+    std::string_view path = text;
+    if (path.ends_with('/') && path.size() > kUnixPrefix.size() + 1) path.remove_suffix(1);
+    if (auto target = Target::parse(path); !target) return invalid(target.error().message());
+    rule.unix_path = text.substr(kUnixPrefix.size());
+    return rule;
+  }
   const auto [place, ports] = split_rule(text);
   if (!ports.empty()) {
     if (auto status = parse_ports(ports, rule); !status) return invalid(status.error().message());
@@ -126,7 +141,7 @@ Result<AllowList> AllowList::parse(std::span<const std::string> rules) {
 }
 
 bool AllowList::matches(const Rule& rule, const net::Endpoint& target, std::span<const net::IpAddress> own) {
-  if (target.port < rule.low || target.port > rule.high) return false;
+  if (!rule.unix_path.empty() || target.port < rule.low || target.port > rule.high) return false;
   const net::Network* guard = guard_of(target.address);
   if (rule.self && guard == nullptr) {
     if (target.address.is_loopback()) return true;
@@ -148,6 +163,17 @@ Status AllowList::check(const net::Endpoint& target, std::span<const net::IpAddr
                fmt::format("target {} is outside this agent's allow list: {}{}. To allow it, on the agent: "
                            "nfagent allow {}",
                            target.text(), text(), why, target.text()));
+}
+
+Status AllowList::check_unix(const std::string& path) const {
+  const bool allowed = std::any_of(rules_.begin(), rules_.end(), [&](const Rule& rule) {
+    if (rule.unix_path.empty()) return false;
+    return rule.unix_path == path || (rule.unix_path.ends_with('/') && path.starts_with(rule.unix_path));
+  });
+  if (allowed) return {};
+  return Error(Code::kDenied, fmt::format("target unix:{} is outside this agent's allow list: {}. To allow it, on the "
+                                          "agent: nfagent allow unix:{}",
+                                          escape(path), text(), escape(path)));
 }
 
 std::string AllowList::text() const {

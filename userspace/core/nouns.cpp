@@ -18,45 +18,28 @@ Result<std::string> parse_agent_name(std::string_view text) {
                            escape(text, 64)));
 }
 
-Result<Target> Target::parse(std::string_view text) {
-  constexpr std::string_view kLocalhost = "localhost:";
-  const bool named = text.starts_with(kLocalhost);
-  if (named || text.find(':') == std::string_view::npos) {
-    const auto port = net::parse_port(named ? text.substr(kLocalhost.size()) : text);
-    if (!port) return port.error().context("target");
-    return Target{{net::IpAddress::v4(0x7F000001), *port}};
-  }
-  const auto endpoint = net::Endpoint::parse(text);
-  if (!endpoint) return endpoint.error().context("target (PORT or ADDRESS:PORT)");
-  if (endpoint->address.is_wildcard() || endpoint->address.is_multicast()) {
-    return Error(Code::kInvalid, fmt::format("target '{}': no machine has this address", escape(text)));
-  }
-  return Target{*endpoint};
-}
-
-Result<net::Endpoint> parse_public(std::string_view text) {
-  if (text.ends_with("/tcp")) text.remove_suffix(4);
-  if (text.find(':') == std::string_view::npos) {
-    const auto port = net::parse_port(text);
-    if (!port) return port.error().context("public endpoint");
-    return net::Endpoint{net::IpAddress{}, *port};
-  }
-  const auto endpoint = net::Endpoint::parse(text);
-  if (!endpoint) return endpoint.error().context("public endpoint (PORT or ADDRESS:PORT)");
-  return *endpoint;
-}
-
-std::string public_text(const net::Endpoint& endpoint) {
-  if (endpoint.address.is_wildcard()) return fmt::format("{}/tcp", endpoint.port.value);
-  return endpoint.text() + "/tcp";
-}
-
 std::string_view leg_name(Leg leg) { return leg == Leg::kPlain ? "plain" : "tls"; }
 
 Result<Leg> parse_leg(std::string_view text) {
   if (text == "plain") return Leg::kPlain;
   if (text == "tls") return Leg::kTls;
   return Error(Code::kInvalid, fmt::format("leg '{}': expected plain or tls", escape(text, 32)));
+}
+
+std::string_view proxy_header_name(ProxyHeader header) {
+  switch (header) {
+    case ProxyHeader::kNone: return "none";
+    case ProxyHeader::kV1: return "v1";
+    case ProxyHeader::kV2: return "v2";
+  }
+  return "none";
+}
+
+Result<ProxyHeader> parse_proxy_header(std::string_view text) {
+  for (const ProxyHeader header : {ProxyHeader::kNone, ProxyHeader::kV1, ProxyHeader::kV2}) {
+    if (text == proxy_header_name(header)) return header;
+  }
+  return Error(Code::kInvalid, fmt::format("PROXY protocol '{}': expected v1, v2 or none", escape(text, 32)));
 }
 
 std::string_view flow_end_name(FlowEnd end) {

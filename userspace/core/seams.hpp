@@ -32,6 +32,7 @@ class StateStore {
   struct State {
     std::vector<AgentRecord> agents;
     std::vector<Mapping> mappings;
+    std::vector<PortMemory> memories;  ///< oldest first
   };
   virtual ~StateStore() = default;
   virtual Result<State> load() = 0;
@@ -41,6 +42,12 @@ class StateStore {
   /// Inserts when mapping.id is none (and returns the new id), else updates. kExists on a duplicate public endpoint.
   virtual Result<MappingId> put_mapping(const Mapping& mapping) = 0;
   virtual Status remove_mapping(MappingId id) = 0;
+  /// All or nothing: removals first, then what put_mapping does for each. Ids of the puts, in order.
+  virtual Result<std::vector<MappingId>> change_mappings(const std::vector<MappingId>& remove,
+                                                         const std::vector<Mapping>& put) = 0;
+  /// Remembers that the relay chose `port` for the agent's target, so that it gets the same again. The oldest memories
+  /// beyond a few thousand are forgotten.
+  virtual Status remember_port(const PortMemory& memory) = 0;
 };
 
 /// The relay's own keys. pins() holds the current key first, then the next one.
@@ -120,9 +127,9 @@ class DataPlane {
 class Ports {
  public:
   virtual ~Ports() = default;
-  /// `done` is called exactly once, possibly before this returns. A listener that the holder already has for the
-  /// endpoint is used again. Errors name who has the port.
-  virtual void open(MappingId mapping, const net::Endpoint& endpoint, std::function<void(Status)> done) = 0;
+  /// `done` is called exactly once, possibly before this returns; on an error none of the ports is open. Listeners that
+  /// the holder has already are used again. Errors name the port and who has it.
+  virtual void open(MappingId mapping, const PublicPorts& ports, std::function<void(Status)> done) = 0;
   virtual void close(MappingId mapping) = 0;
 };
 

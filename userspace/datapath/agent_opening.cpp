@@ -4,6 +4,7 @@
 #include "datapath/agent_opening.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <limits>
@@ -36,7 +37,7 @@ void AgentOpening::on_relay_dialled(Dial::Outcome outcome) {
   dial_.reset();
   if (outcome_) return report();  // cut meanwhile
   if (outcome.os_errno != 0) {
-    return close(Error::system(fmt::format("channel to {}", where_.relay.text()), outcome.os_errno));
+    return close(outcome.error(fmt::format("channel to {}", where_.relay.endpoint.text())));
   }
   if (where_.leg == core::Leg::kTls) return start_tls(std::move(outcome.socket));
   on_channel(transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kChannelOptions));
@@ -59,7 +60,7 @@ void AgentOpening::start_tls(Fd socket) {
 void AgentOpening::on_handshake(Result<std::unique_ptr<transport::TlsEndpoint>> result) {
   handshake_.reset();
   if (outcome_) return report();  // cut: the handshake has closed the socket
-  if (!result) return close(result.error().context(fmt::format("channel to {}", where_.relay.text())));
+  if (!result) return close(result.error().context(fmt::format("channel to {}", where_.relay.endpoint.text())));
   on_channel(std::move(*result));
 }
 
@@ -85,16 +86,16 @@ void AgentOpening::on_start(Exact::End end) {
   start_ = *start;
   events_.on_flow_started(*start_);
   if (state_ == State::kClosing) return;  // cut from inside
-  const TargetDecision decision = decide_(*start_);
-  idle_timeout_ = decision.idle_timeout;
-  if (!decision.target) return refuse(decision.refused);
-  dial_target(*decision.target);
-}
-
-void AgentOpening::dial_target(const net::Endpoint& target) {
+  decision_ = decide_(*start_);
+  if (decision_.targets.empty()) return refuse(decision_.refused);
   state_ = State::kDialTarget;
   channel_->set_events(this);
   channel_->watch_reset();  // a visitor that goes away ends the dialling
+  dial_target();
+}
+
+void AgentOpening::dial_target() {
+  const DialPlace& target = decision_.targets[next_target_++];
   dial_ = std::make_unique<Dial>(loop_, [this](Dial::Outcome outcome) { on_target_dialled(std::move(outcome)); });
   dial_->start(target, options_.target_deadline);
 }
@@ -103,17 +104,26 @@ void AgentOpening::on_target_dialled(Dial::Outcome outcome) {
   dial_.reset();
   if (outcome_) return report_if_over();
   dial_time_ = outcome.took;
+  if (outcome.os_errno != 0 && next_target_ < decision_.targets.size()) return dial_target();
   if (outcome.os_errno != 0) return refuse(proto::refuse_from_errno(outcome.os_errno));
+  if (!send_prelude(outcome.socket.get())) return refuse(RefuseReason::target_error);
   state_ = State::kAnswer;
   auto target = transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kVisitorOptions);
   transport::Endpoint& channel = *channel_;
-  pair_ = std::make_unique<Pair>(loop_, std::move(channel_), std::move(target), counters_, idle_timeout_,
+  pair_ = std::make_unique<Pair>(loop_, std::move(channel_), std::move(target), counters_, decision_.idle_timeout,
                                  static_cast<PairEvents&>(*this));
   exact_ = std::make_unique<Exact>(loop_, channel);
   const auto dial_us = std::min<std::int64_t>(dial_time_.count(), std::numeric_limits<std::uint32_t>::max());
   const proto::Answer ready{start_->flow, std::nullopt, static_cast<std::uint32_t>(dial_us)};
   exact_->write(proto::encode_answer(crypto_, where_.keys.to_relay, where_.name, ready), options_.relay_deadline,
                 [this](Exact::End end) { on_ready_sent(end); });
+}
+
+/// At once: the send buffer of a new connection is empty and holds much more than a prelude.
+bool AgentOpening::send_prelude(int target) const {
+  const std::string& bytes = decision_.prelude;
+  if (bytes.empty()) return true;
+  return ::send(target, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(bytes.size());
 }
 
 void AgentOpening::on_ready_sent(Exact::End end) {

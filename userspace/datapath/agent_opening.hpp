@@ -11,7 +11,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <variant>
+#include <vector>
 
 #include "core/seams.hpp"
 #include "datapath/dial.hpp"
@@ -24,7 +26,7 @@ namespace nfr::datapath {
 
 /// Where and as whom a channel is opened.
 struct AgentChannel {
-  net::Endpoint relay;
+  DialPlace relay;  ///< its tunnel port, or the way to it
   core::Leg leg = core::Leg::kPlain;
   proto::ChannelName name;
   core::SessionKeys keys;
@@ -32,7 +34,8 @@ struct AgentChannel {
 
 /// What the agent thinks of a START.
 struct TargetDecision {
-  std::optional<net::Endpoint> target;  ///< nothing: refused
+  std::vector<DialPlace> targets;  ///< tried in this order; none: refused
+  std::string prelude;             ///< sent to the target before the visitor's first byte; at most a few hundred bytes
   proto::RefuseReason refused = proto::RefuseReason::not_allowed;
   Millis idle_timeout{0};  ///< 0: never (the relay has its own)
 };
@@ -91,8 +94,9 @@ class AgentOpening final : private PairEvents, private transport::EndpointEvents
   void on_channel(std::unique_ptr<transport::Endpoint> channel);
   void on_preface_sent(Exact::End end);
   void on_start(Exact::End end);
-  void dial_target(const net::Endpoint& target);
+  void dial_target();
   void on_target_dialled(Dial::Outcome outcome);
+  bool send_prelude(int target) const;
   void on_ready_sent(Exact::End end);
   void refuse(proto::RefuseReason reason);
   void on_refusal_sent(Exact::End end);
@@ -128,7 +132,8 @@ class AgentOpening final : private PairEvents, private transport::EndpointEvents
   std::unique_ptr<Pair> pair_;  // owns the channel from kAnswer on
   std::unique_ptr<Exact> exact_;
   std::optional<proto::Start> start_;
-  Millis idle_timeout_{0};
+  TargetDecision decision_;
+  std::size_t next_target_ = 0;
   Micros dial_time_{0};
 };
 

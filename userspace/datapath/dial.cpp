@@ -3,9 +3,13 @@
 // the death of the process in the middle is not an orderly end for the other side.
 #include "datapath/dial.hpp"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 
 #include "base/assert.hpp"
 #include "transport/raw_endpoint.hpp"
@@ -20,7 +24,17 @@ bool connected_to_itself(int socket) {
   socklen_t remote_length = sizeof remote;
   if (::getsockname(socket, reinterpret_cast<sockaddr*>(&local), &local_length) != 0) return false;
   if (::getpeername(socket, reinterpret_cast<sockaddr*>(&remote), &remote_length) != 0) return false;
+  if (local.ss_family == AF_UNIX) return false;
   return net::Endpoint::from_sockaddr(local) == net::Endpoint::from_sockaddr(remote);
+}
+
+socklen_t unix_sockaddr(const std::string& path, sockaddr_storage& out) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  NFR_ASSERT(path.size() < sizeof address.sun_path);  // core::Target checked it
+  std::memcpy(address.sun_path, path.data(), path.size());
+  std::memcpy(&out, &address, sizeof address);
+  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
 }
 
 }  // namespace
@@ -33,11 +47,17 @@ Dial::Dial(io::Loop& loop, Done done)
 
 Dial::~Dial() { NFR_ASSERT(!connect_.in_flight()); }
 
-void Dial::start(const net::Endpoint& to, Millis deadline) {
+Error Dial::Outcome::error(std::string_view what) const {
+  return detail.empty() ? Error::system(what, os_errno) : Error(Code::kUnavailable, detail).context(what);
+}
+
+void Dial::start(const DialPlace& to, Millis deadline) {
+  to_ = to;
   began_ = std::chrono::steady_clock::now();
   sockaddr_storage address{};
-  const socklen_t length = to.to_sockaddr(address);
-  socket_.reset(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));
+  const bool is_unix = !to.unix_path.empty();
+  const socklen_t length = is_unix ? unix_sockaddr(to.unix_path, address) : to.endpoint.to_sockaddr(address);
+  socket_.reset(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, is_unix ? 0 : IPPROTO_TCP));
   if (!socket_.valid()) {
     stopped_ = errno;
     soon_.arm(Millis{0});
@@ -52,10 +72,32 @@ void Dial::stop(int os_errno) {
   if (stopped_ != 0) return;
   stopped_ = os_errno;
   if (connect_.in_flight()) return loop_.cancel(connect_);
+  if (tunnel_) return tunnel_->cancel();
   soon_.arm(Millis{0});
 }
 
-void Dial::on_connected(int result) { end(stopped_ != 0 ? stopped_ : -result); }
+void Dial::on_connected(int result) {
+  if (stopped_ == 0 && result == 0 && !to_.proxy_request.empty()) return open_tunnel();
+  if (result != 0 && !to_.proxy_request.empty()) {
+    detail_ = Error::system("proxy " + to_.endpoint.text(), stopped_ != 0 ? stopped_ : -result).message();
+  }
+  end(stopped_ != 0 ? stopped_ : -result);
+}
+
+void Dial::open_tunnel() {
+  tunnel_ = std::make_unique<ProxyTunnel>(loop_, socket_.get(), std::move(to_.proxy_request),
+                                          [this](const Status& opened) { on_tunnel(opened); });
+  tunnel_->start();
+}
+
+void Dial::on_tunnel(const Status& opened) {
+  const auto finished = std::move(tunnel_);
+  if (stopped_ == 0 && opened) return end(0);
+  const bool late = stopped_ == ETIMEDOUT;
+  detail_ = late ? fmt::format("proxy {} did not answer in time", to_.endpoint.text())
+                 : fmt::format("proxy {} {}", to_.endpoint.text(), opened ? "was left" : opened.error().message());
+  end(stopped_ != 0 ? stopped_ : ECONNREFUSED);
+}
 
 void Dial::end(int os_errno) {
   deadline_.disarm();
@@ -65,7 +107,7 @@ void Dial::end(int os_errno) {
   if (os_errno != 0) socket_.reset();
   const auto took = std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - began_);
   auto done = std::move(done_);
-  done(Outcome{std::move(socket_), os_errno, took});  // may destroy *this
+  done(Outcome{std::move(socket_), os_errno, took, std::move(detail_)});  // may destroy *this
 }
 
 }  // namespace nfr::datapath

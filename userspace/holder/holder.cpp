@@ -19,6 +19,7 @@
 #include "holder/privileges.hpp"
 #include "holder/relay_process.hpp"
 #include "holder/request_server.hpp"
+#include "holder/reserved_ports.hpp"
 #include "holder/visitor_reset.hpp"
 
 namespace nfr::holder {
@@ -26,6 +27,7 @@ namespace {
 
 constexpr std::size_t kReservedDescriptors = 64;  // signalfd, socketpairs, /proc while an owner is looked for
 constexpr Millis kResetRetry{100};
+constexpr Millis kReserveEvery{200};  // a start opens thousands of ports in many rounds
 
 void notify(std::string_view state) {
   if (const Status told = notify_service_manager(state); !told) spdlog::warn("{}", told.error().message());
@@ -38,6 +40,7 @@ class Holder {
         launch_{options.program, options.relay_arguments, user},
         signals_(std::move(signals)),
         table_(socket_count_max),
+        reserved_(options.run_dir),
         server_(table_, admin_fd, [this] { on_ready(); }),
         delay_(options.restart_delays, options.healthy_after),
         unserved_since_(now()) {}
@@ -65,12 +68,16 @@ class Holder {
   void expire();
   void reset_visitors(std::span<const pollfd> entries);
   bool resetting() const;
+  void reserve_ports();
   int poll_timeout_ms() const;
 
   const HolderOptions& options_;
   RelayLaunch launch_;
   Fd signals_;
   ListenerTable table_;
+  ReservedPorts reserved_;
+  std::uint64_t reserved_generation_ = 0;
+  std::optional<Instant> reserve_at_;
   RequestServer server_;
   RestartDelay delay_;
   pid_t pid_ = 0;
@@ -118,7 +125,17 @@ void Holder::round() {
   reset_visitors(std::span(entries).subspan(2));
   if (entries[1].revents != 0 && !server_.serve(entries[1].revents)) on_channel_closed();
   if (entries[0].revents != 0) on_signal();
+  reserve_ports();
   expire();
+}
+
+void Holder::reserve_ports() {
+  if (table_.generation() == reserved_generation_) return;
+  if (!reserve_at_) reserve_at_ = now() + kReserveEvery;
+  if (now() < *reserve_at_) return;
+  reserve_at_.reset();
+  reserved_generation_ = table_.generation();
+  reserved_.set(table_.ports());
 }
 
 void Holder::on_signal() {
@@ -222,6 +239,7 @@ int Holder::poll_timeout_ms() const {
   consider(restart_at_);
   consider(kill_at_);
   consider(reset_pause_);
+  consider(reserve_at_);
   if (unserved_since_ && !resetting()) consider(*unserved_since_ + options_.reset_visitors_after);
   if (!next) return -1;
   const auto wait = std::chrono::ceil<Millis>(*next - now()).count();

@@ -27,12 +27,19 @@ int set_option(const Fd& socket, int level, int name, int value) {
   return ::setsockopt(socket.get(), level, name, &value, sizeof value);
 }
 
+// What is accepted inherits it. A relay process that is killed between the kernel's accept and its own first look at
+// the connection (it may wait in a completion queue) would otherwise end a visitor by FIN, as if all had been said.
+int reset_on_close(const Fd& socket) {
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  return ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
 // The first socket of a group binds without SO_REUSEPORT, so that a program of the same user that listens with it
 // is noticed instead of sharing the port; it joins the option afterwards, which lets the others of the group bind.
 int bind_socket(const Fd& socket, const net::Endpoint& endpoint, bool first) {
   sockaddr_storage address{};
   const socklen_t length = endpoint.to_sockaddr(address);
-  if (set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return errno;
+  if (set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || reset_on_close(socket) < 0) return errno;
   const int v6_only = endpoint.address.is_wildcard() ? 0 : 1;
   if (!endpoint.address.is_v4() && set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, v6_only) < 0) return errno;
   if (!first && set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1) < 0) return errno;
@@ -109,7 +116,10 @@ ListenerTable::Opened ListenerTable::open(const net::Endpoint& endpoint, Listene
   if (auto failure = conflict(key, kind)) return {{}, std::move(failure)};
   auto held = groups_.find(key);
   const bool fresh = held == groups_.end();
-  if (fresh) held = groups_.emplace(key, Group{}).first;
+  if (fresh) {
+    held = groups_.emplace(key, Group{}).first;
+    ++generation_;
+  }
   Group& group = held->second;
   auto failure = fresh ? create(group, key) : std::nullopt;
   if (!failure) failure = resize(group, count);
@@ -127,6 +137,7 @@ bool ListenerTable::close(const net::Endpoint& endpoint) {
   if (held == groups_.end()) return false;
   socket_count_ -= held->second.owned.size();
   groups_.erase(held);
+  ++generation_;
   return true;
 }
 
@@ -138,8 +149,15 @@ std::size_t ListenerTable::close_unclaimed() {
   return std::erase_if(groups_, [this](const auto& entry) {
     if (entry.second.claimed) return false;
     socket_count_ -= entry.second.owned.size();
+    ++generation_;
     return true;
   });
+}
+
+std::set<std::uint16_t> ListenerTable::ports() const {
+  std::set<std::uint16_t> ports;
+  for (const auto& [key, group] : groups_) ports.insert(key.port.value);
+  return ports;
 }
 
 std::vector<int> ListenerTable::unclaimed_public() const {

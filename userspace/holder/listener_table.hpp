@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <tuple>
 #include <vector>
@@ -41,6 +42,9 @@ class ListenerTable {
   std::vector<int> unclaimed_public() const;
 
   std::size_t socket_count() const { return socket_count_; }
+  /// The ports held; and a number that changes whenever they do.
+  std::set<std::uint16_t> ports() const;
+  std::uint64_t generation() const { return generation_; }
 
  private:
   // By port first: what can conflict stands together.
@@ -66,6 +70,7 @@ class ListenerTable {
 
   std::map<net::Endpoint, Group, ByPort> groups_;
   std::size_t socket_count_ = 0;
+  std::uint64_t generation_ = 0;
   std::size_t socket_count_max_;
 };
 

@@ -66,8 +66,11 @@ void UringLoop::on_wake() {
   for (auto& function : work) function();
 }
 
-void UringLoop::on_operation(Token token, const RingEvent& event) {
-  switch (slots_.at(token).request.kind) {
+void UringLoop::on_operation(Token token, RingEvent event) {
+  const Slot& slot = slots_.at(token);
+  // A request that the kernel has handed to one of its worker threads is cancelled there by a signal, and says so.
+  if (event.result == -EINTR && slot.cancel_asked) event.result = -ECANCELED;
+  switch (slot.request.kind) {
     case Kind::kAccept: return on_accept(token, event);
     case Kind::kReceive: return on_receive(token, event);
     case Kind::kReceiveInto:

@@ -59,7 +59,7 @@ class UringLoop final : public Loop {
   void dispatch(const RingEvent& event);
   void on_cancel_answer(Token token, int result);
   void on_wake();
-  void on_operation(Token token, const RingEvent& event);
+  void on_operation(Token token, RingEvent event);
   void on_accept(Token token, const RingEvent& event);
   void on_receive(Token token, const RingEvent& event);
   void on_watch(Token token, const RingEvent& event);

@@ -55,8 +55,10 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string copy(text);
   in_addr four{};
   in6_addr six{};
-  if (copy.size() == text.size() && ::inet_pton(AF_INET, copy.c_str(), &four) == 1) return v4(ntohl(four.s_addr));
-  if (::inet_pton(AF_INET6, copy.c_str(), &six) == 1) {
+  // inet_pton would stop at a zero byte and not see what stands behind it.
+  const bool whole = text.find('\0') == std::string_view::npos;
+  if (whole && ::inet_pton(AF_INET, copy.c_str(), &four) == 1) return v4(ntohl(four.s_addr));
+  if (whole && ::inet_pton(AF_INET6, copy.c_str(), &six) == 1) {
     std::array<std::uint8_t, 16> bytes{};
     std::memcpy(bytes.data(), &six, bytes.size());
     return v6(bytes);
@@ -86,6 +88,18 @@ std::string IpAddress::text() const {
   return buffer;
 }
 
+namespace {
+
+/// The prefix length behind the slash. Of an IPv4-mapped network it counts the 96 bits before the IPv4 address too.
+Result<unsigned> parse_prefix(std::string_view text, bool mapped, unsigned width) {
+  const auto prefix = parse_number(text, mapped ? 128 : width);
+  if (!prefix || !mapped) return prefix;
+  if (*prefix < 96) return Error(Code::kInvalid, "less than 96 bits reach beyond the IPv4 addresses; write it as IPv4");
+  return *prefix - 96;
+}
+
+}  // namespace
+
 Result<Network> Network::parse(std::string_view text) {
   const std::size_t slash = text.find('/');
   const auto address = IpAddress::parse(text.substr(0, slash));
@@ -95,7 +109,8 @@ Result<Network> Network::parse(std::string_view text) {
   const unsigned width = address->is_v4() ? 32 : 128;
   network.prefix_bits_ = static_cast<std::uint8_t>(width);
   if (slash != std::string_view::npos) {
-    const auto prefix = parse_number(text.substr(slash + 1), width);
+    const bool mapped = address->is_v4() && text.find(':') < slash;
+    const auto prefix = parse_prefix(text.substr(slash + 1), mapped, width);
     if (!prefix) return prefix.error().context(fmt::format("prefix length of '{}'", escape(text)));
     network.prefix_bits_ = static_cast<std::uint8_t>(*prefix);
   }

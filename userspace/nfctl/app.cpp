@@ -5,8 +5,11 @@
 
 #include "base/text.hpp"
 #include "nfctl/commands.hpp"
+#include "nfctl/complete.hpp"
 #include "nfctl/field.hpp"
+#include "nfctl/firewall_look.hpp"
 #include "nfctl/help.hpp"
+#include "nfctl/watch.hpp"
 #include "nfr/admin/admin.h"
 
 namespace nfr::nfctl {
@@ -78,17 +81,64 @@ Outcome show_no_relay(const Command& command, const Error& error, bool as_json) 
   return {"", "error: " + sentence(error.message()) + "\n", code};
 }
 
+Outcome run_local(const Command& command, const Arguments& arguments) {
+  Result<Text> text = command.local(arguments);
+  if (!text) return {"", "error: " + sentence(text.error().message()) + "\n", NFR_EXIT_FAILED};
+  return {std::move(text->out), std::move(text->err), NFR_EXIT_OK};
+}
+
+/// The files that the operands name; an Outcome when there are too few, too many, or one cannot be read.
+std::optional<Outcome> read_files(const Command& command, Arguments& arguments, const Environment& environment) {
+  const auto& operands = arguments.operands;
+  if (operands.empty()) return usage_error("the name of a file is missing", usage_line(command));
+  if (operands.size() > command.files_max) {
+    const std::string surplus = escape(operands[command.files_max], 60);
+    return usage_error(fmt::format("'{}' is one argument too many", surplus), usage_line(command));
+  }
+  for (const std::string& path : operands) {
+    auto text = environment.read(path);
+    if (!text) return Outcome{"", "error: " + sentence(text.error().message()) + "\n", NFR_EXIT_FAILED};
+    arguments.files.push_back({path == "-" ? "standard input" : escape(path), std::move(*text)});
+  }
+  return std::nullopt;
+}
+
+/// One question to the relay, or two, and what they give.
+Outcome ask(const Command& command, const Call& call, const Arguments& arguments, const Environment& environment) {
+  const std::string socket = socket_path(arguments.value("socket"), environment);
+  const bool as_json = arguments.has("json");
+  Result<admin::Answer> answer = environment.call(socket, call);
+  if (!answer) return show_no_relay(command, answer.error(), as_json);
+  if (command.second && !answer->error) {
+    const Result<admin::Answer> second = environment.call(socket, command.second->call);
+    if (!second) return show_no_relay(command, second.error(), as_json);
+    command.second->join(answer->result, second->result);
+  }
+  Outcome outcome = show_answer(command, *answer, as_json, environment.view);
+  if (command.looks_at_firewall && !answer->error) {
+    outcome.err += firewall_lines(answer->result, command.name == "check", environment);
+  }
+  return outcome;
+}
+
 Outcome run_command(const Command& command, const std::vector<std::string>& words, const Environment& environment) {
-  const auto arguments = parse_arguments(words, command.options);
+  auto arguments = parse_arguments(words, command.options);
   if (!arguments) return usage_error(arguments.error().message(), usage_line(command));
   if (arguments->has("help")) return {command_help(command), "", NFR_EXIT_OK};
+  if (command.files_max > 0) {
+    if (auto failed = read_files(command, *arguments, environment)) return *failed;
+  }
+  if (command.local != nullptr) return run_local(command, *arguments);
   const Result<Call> call = command.build(*arguments);
+  if (!call && command.files_max > 0) {  // what is wrong is in the file
+    return {"", "error: " + sentence(call.error().message()) + "\n", NFR_EXIT_FAILED};
+  }
   if (!call) return usage_error(call.error().message(), usage_line(command));
-  const std::string socket = socket_path(arguments->value("socket"), environment);
-  const Result<admin::Answer> answer = environment.call(socket, *call);
-  const bool as_json = arguments->has("json");
-  if (!answer) return show_no_relay(command, answer.error(), as_json);
-  return show_answer(command, *answer, as_json, environment.view);
+  const auto once = [&](const Environment& now) { return ask(command, *call, *arguments, now); };
+  if (!arguments->has("watch")) return once(environment);
+  const auto seconds = watch_seconds(*arguments);
+  if (!seconds) return usage_error(seconds.error().message(), usage_line(command));
+  return watch(command.name, *seconds, once, environment);
 }
 
 // Only options: --help, --version, or a command forgotten.
@@ -113,13 +163,14 @@ std::string socket_path(const std::optional<std::string>& option, const Environm
   if (const auto socket = variable("NETFERRY_SOCKET")) return *socket;
   if (const auto run_directory = variable("NETFERRY_RUN")) return *run_directory + "/" NFR_ADMIN_SOCKET_NAME;
   if (const auto session = variable("XDG_RUNTIME_DIR"); session && !environment.root) {
-    const std::string own = *session + "/netferry/" NFR_ADMIN_SOCKET_NAME;
+    std::string own = *session + "/netferry/" NFR_ADMIN_SOCKET_NAME;
     if (environment.exists(own)) return own;
   }
   return NFR_ADMIN_SOCKET_PATH;
 }
 
 Outcome run(const std::vector<std::string>& words, const Environment& environment) {
+  if (!words.empty() && words[0] == "complete") return {complete({words.begin() + 1, words.end()}, environment), "", 0};
   const Split line = split(words);
   if (line.words.empty()) return no_command(line.leading, environment);
   if (line.words[0] == "help") return help({line.words.begin() + 1, line.words.end()});

@@ -20,6 +20,15 @@ struct Environment {
   std::function<Result<admin::Answer>(const std::string& socket, const Call& call)> call;
   bool root = false;
   View view;
+  /// A file whole; "-" is standard input.
+  std::function<Result<std::string>(const std::string& path)> read{};
+  /// What a program of this machine prints; nothing when it is not there, fails or takes too long.
+  std::function<std::optional<std::string>(const std::vector<std::string>& argv)> output_of{};
+  bool terminal = false;  ///< standard output is one
+  // For --watch: shows one block at once; waits, false when it is to end; tells the time.
+  std::function<bool(const std::string& out, const std::string& err)> show{};
+  std::function<bool(Millis)> wait{};
+  std::function<WallTime()> now{};
 };
 
 struct Outcome {

@@ -26,8 +26,8 @@ std::size_t tolerance(std::size_t length) { return length <= 2 ? 1 : length <= 5
 
 std::vector<Command> make_all() {
   std::vector<Command> all;
-  for (const auto& make :
-       {agent_commands, map_commands, flows_commands, status_commands, key_commands, version_commands}) {
+  for (const auto& make : {agent_commands, map_commands, visitors_commands, apply_commands, import_commands,
+                           flows_commands, events_commands, status_commands, key_commands, version_commands}) {
     for (Command& command : make()) all.push_back(std::move(command));
   }
   return all;

@@ -13,9 +13,13 @@ namespace nfr::nfctl {
 /// One file a noun; each returns its commands in the order of the help.
 std::vector<Command> agent_commands();
 std::vector<Command> map_commands();
+std::vector<Command> visitors_commands();
+std::vector<Command> apply_commands();
 std::vector<Command> flows_commands();
+std::vector<Command> events_commands();
 std::vector<Command> status_commands();
 std::vector<Command> key_commands();
+std::vector<Command> import_commands();
 std::vector<Command> version_commands();
 
 const std::vector<Command>& all_commands();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "nfctl/field.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -13,6 +14,16 @@ namespace {
 // About 30 years; keeps every product below inside 64 bits.
 constexpr std::uint64_t kMsMax = 1'000'000'000'000;
 constexpr std::size_t kSentenceMax = 2000;
+// Year 9999: later ones do not fit the calendar functions.
+constexpr std::uint64_t kUnixMsMax = 253'402'300'799'000;
+// Year 2262: the last that WallTime, a 64-bit count of nanoseconds, reaches.
+constexpr std::uint64_t kWallSecondsMax = 9'223'372'036;
+constexpr std::uint64_t kSecondsPerDay = 86'400;
+
+std::uint64_t unix_seconds_of(WallTime time) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0));
+}
 
 std::string duration_text(std::uint64_t ms) {
   return human_duration(Micros(static_cast<Micros::rep>(std::min(ms, kMsMax)) * 1000));
@@ -86,9 +97,27 @@ std::string counted(std::uint64_t number, std::string_view noun) {
 std::string age_cell(const json& object, const char* key, WallTime now) {
   const std::uint64_t then = count(object, key);
   if (then == 0) return "-";
-  const auto now_s = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
-  const std::uint64_t today = static_cast<std::uint64_t>(std::max<std::int64_t>(now_s, 0));
+  const std::uint64_t today = unix_seconds_of(now);
   return today > then ? duration_text(std::min(today - then, kMsMax / 1000) * 1000) : "0 s";
+}
+
+std::string remaining_cell(const json& object, const char* key, WallTime now) {
+  const std::uint64_t then = count(object, key);
+  if (then == 0) return "-";
+  const std::uint64_t today = unix_seconds_of(now);
+  return then > today ? duration_text(std::min(then - today, kMsMax / 1000) * 1000) : "0 s";
+}
+
+std::string utc_text(std::uint64_t unix_seconds) {
+  const auto time = static_cast<std::time_t>(std::min(unix_seconds, kWallSecondsMax));
+  return utc_time(std::chrono::system_clock::from_time_t(time));
+}
+
+std::string clock_text(std::uint64_t unix_ms, WallTime now) {
+  unix_ms = std::min(unix_ms, kUnixMsMax);
+  const bool today = unix_seconds_of(now) / kSecondsPerDay == unix_ms / 1000 / kSecondsPerDay;
+  const auto time = fmt::gmtime(static_cast<std::time_t>(unix_ms / 1000));
+  return today ? fmt::format("{:%H:%M:%S}", time) : fmt::format("{:%d %b %H:%M:%S}", time);
 }
 
 }  // namespace nfr::nfctl

@@ -31,4 +31,11 @@ std::string counted(std::uint64_t number, std::string_view noun);  ///< "1 flow"
 /// From a time in unix seconds until now: "4 min"; "-" for 0 or missing.
 std::string age_cell(const json& object, const char* key, WallTime now);
 
+/// From now until a time in unix seconds: "2 h"; "-" for missing, "0 s" for one that has passed.
+std::string remaining_cell(const json& object, const char* key, WallTime now);
+/// "Fri 27 Nov 19:04 UTC".
+std::string utc_text(std::uint64_t unix_seconds);
+/// The time of day of a time in unix milliseconds; with the date when it is not today's. UTC, as in logs.
+std::string clock_text(std::uint64_t unix_ms, WallTime now);
+
 }  // namespace nfr::nfctl

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// nfctl status: the relay as a whole. Pure; called by app.cpp.
+// nfctl status | reload: the relay as a whole. Pure; called by app.cpp.
 #include <fmt/format.h>
 
 #include "nfctl/commands.hpp"
@@ -55,6 +55,20 @@ Text render_status(const json& result, const View& view) {
   return {out, ""};
 }
 
+Result<Call> build_reload(const Arguments& arguments) {
+  if (const Status status = expect_operands(arguments, 0); !status) return status.error();
+  return Call{"reload", json::object()};
+}
+
+Text render_reload(const json& result, const View&) {
+  Text text{"the configuration is reloaded\n", ""};
+  for (const json& key : list(result, "needs_restart")) {
+    if (key.is_string())
+      text.err += "warning: " + sentence(key.get<std::string>()) + " changes at the next start only\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::vector<Command> status_commands() {
@@ -62,9 +76,16 @@ std::vector<Command> status_commands() {
            "",
            "show the relay as a whole: tiers, limits, keys, what is missing",
            "",
-           {},
+           {watch_option()},
            build_status,
-           render_status}};
+           render_status},
+          {"reload",
+           "",
+           "read relay.toml again; a bad one leaves the old one running",
+           "Flows and sessions stay. Some keys need a restart of nfrelayd; they are named.\n",
+           {},
+           build_reload,
+           render_reload}};
 }
 
 }  // namespace nfr::nfctl

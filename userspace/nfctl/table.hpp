@@ -22,9 +22,8 @@ enum class Tone { kPlain, kGood, kWarn, kBad, kHeader };
 struct Cell {
   std::string text;
   Tone tone = Tone::kPlain;
-  Cell(std::string words,
-       Tone meaning = Tone::kPlain)  // NOLINT(google-explicit-constructor): rows are written as lists
-      : text(std::move(words)), tone(meaning) {}
+  // NOLINTNEXTLINE(google-explicit-constructor): rows are written as lists
+  Cell(std::string words, Tone meaning = Tone::kPlain) : text(std::move(words)), tone(meaning) {}
 };
 
 using Row = std::vector<Cell>;

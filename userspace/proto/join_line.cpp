@@ -79,6 +79,15 @@ Error damaged(std::string_view what) {
   return {Code::kInvalid, fmt::format("join line: {}; copy the whole line that `nfctl agent add` printed", what)};
 }
 
+// HOST:PORT with HOST an address ([v6] in brackets) or made of what names are made of; it is printed as it stands.
+bool is_relay_address(std::string_view text) {
+  if (net::Endpoint::parse(text)) return true;
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || !net::parse_port(text.substr(colon + 1))) return false;
+  constexpr std::string_view kNameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+  return text.substr(0, colon).find_first_not_of(kNameCharacters) == std::string_view::npos;
+}
+
 Result<JoinLine> parse_body(std::string_view body) {
   JoinLine line;
   Cursor cursor(body);
@@ -92,8 +101,7 @@ Result<JoinLine> parse_body(std::string_view body) {
   const auto name = core::parse_agent_name(line.name);
   if (!name) return name.error().context("join line");
   for (const std::string& address : line.addresses) {
-    const std::size_t colon = address.rfind(':');
-    if (colon == std::string::npos || colon == 0 || !net::parse_port(std::string_view(address).substr(colon + 1))) {
+    if (!is_relay_address(address)) {
       return damaged(fmt::format("relay address '{}' is not HOST:PORT", escape(address)));
     }
   }

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "nfr/wire/wire.h"
 
 namespace nfr::proto {
 namespace {
@@ -25,6 +26,9 @@ constexpr std::array kByeNames = {
     ByeName{ByeCode::kProtocol, "protocol"},     ByeName{ByeCode::kBusy, "busy"},
     ByeName{ByeCode::kStopping, "stopping"},
 };
+
+// Fields that a peer must not skip. They stand only in messages that need them.
+constexpr std::string_view kProxy = "proxy!";
 
 // Reads fields of one message; the first fault is kept and everything after it yields defaults.
 class Reader {
@@ -61,9 +65,40 @@ class Reader {
     return *parsed;
   }
   core::Target target(const char* name) {
-    const auto parsed = core::Target::parse(text(name, 64));
+    auto parsed = core::Target::parse(text(name, kTextMax));
     if (!parsed) return fail(name, "not a target"), core::Target{};
     return *parsed;
+  }
+  core::Target one_target(const char* name) {
+    core::Target parsed = target(name);
+    if (parsed.port_count != 1) fail(name, "not one port");
+    return parsed;
+  }
+  core::ProxyHeader proxy() {
+    if (!has(kProxy.data())) return core::ProxyHeader::kNone;
+    const auto parsed = core::parse_proxy_header(text(kProxy.data(), 16));
+    if (!parsed) return fail(kProxy.data(), "not a PROXY version"), core::ProxyHeader::kNone;
+    return *parsed;
+  }
+  core::PublicPorts public_ports(const char* name) {
+    const auto parsed = core::PublicPorts::parse(text(name, 128));
+    if (!parsed) return fail(name, "not a public endpoint"), core::PublicPorts{};
+    return *parsed;
+  }
+  /// Reads each object of an array of at most NFR_WISHES_MAX.
+  template <class Item>
+  std::vector<Item> items(const char* name, Item (*read)(Reader&)) {
+    std::vector<Item> out;
+    const json* field = find(name);
+    if (field == nullptr) return out;
+    if (!field->is_array() || field->size() > NFR_WISHES_MAX) return fail(name, "not a short array"), out;
+    for (const json& object : *field) {
+      if (!object.is_object()) return fail(name, "not an array of objects"), out;
+      Reader reader(object);
+      out.push_back(read(reader));
+      adopt(reader);
+    }
+    return out;
   }
   std::array<core::Pin, 2> pins(const char* name) {
     std::array<core::Pin, 2> out{};
@@ -128,19 +163,44 @@ json to_json(const Ping& m) { return {{"type", "ping"}, {"number", m.number}}; }
 json to_json(const Pong& m) { return {{"type", "pong"}, {"number", m.number}}; }
 json to_json(const Notice& m) { return {{"type", "notice"}, {"text", m.text}}; }
 json to_json(const Pins& m) { return {{"type", "pins"}, {"pins", pins_json(m.pins)}}; }
+void put_proxy(json& out, core::ProxyHeader proxy) {
+  if (proxy != core::ProxyHeader::kNone) out[kProxy] = core::proxy_header_name(proxy);
+}
 json to_json(const Open& m) {
-  return {{"type", "open"},
-          {"number", id_text(m.number)},
-          {"mapping", id_text(m.mapping.value)},
-          {"target", m.target.text()},
-          {"leg", core::leg_name(m.leg)}};
+  json out = {{"type", "open"},
+              {"number", id_text(m.number)},
+              {"mapping", id_text(m.mapping.value)},
+              {"target", m.target.text()},
+              {"leg", core::leg_name(m.leg)}};
+  put_proxy(out, m.proxy);
+  return out;
 }
 json to_json(const OpenFailed& m) {
   return {{"type", "open_failed"}, {"number", id_text(m.number)}, {"reason", m.reason}};
 }
-json to_json(const Probe& m) { return {{"type", "probe"}, {"number", id_text(m.number)}, {"target", m.target.text()}}; }
+json to_json(const Probe& m) {
+  json out = {{"type", "probe"}, {"number", id_text(m.number)}, {"target", m.target.text()}};
+  put_proxy(out, m.proxy);
+  return out;
+}
 json to_json(const ProbeResult& m) {
   return {{"type", "probe_result"}, {"number", id_text(m.number)}, {"reason", m.reason}, {"dial_us", m.dial_us}};
+}
+
+json to_json(const Declare& m) {
+  json wishes = json::array();
+  for (const Wish& wish : m.wishes) {
+    json one = {{"public", wish.ports.text()}, {"target", wish.target.text()}};
+    if (wish.leg) one["leg"] = core::leg_name(*wish.leg);
+    put_proxy(one, wish.proxy);
+    wishes.push_back(std::move(one));
+  }
+  return {{"type", "declare"}, {"serial", m.serial}, {"wishes", std::move(wishes)}};
+}
+json to_json(const Declared& m) {
+  json outcomes = json::array();
+  for (const auto& outcome : m.outcomes) outcomes.push_back({{"address", outcome.address}, {"error", outcome.error}});
+  return {{"type", "declared"}, {"serial", m.serial}, {"outcomes", std::move(outcomes)}};
 }
 
 Message read_hello(Reader& in) {
@@ -171,6 +231,12 @@ Message read_bye(Reader& in) {
   }
   return bye;
 }
+Wish read_wish(Reader& in) {
+  Wish wish{in.public_ports("public"), in.target("target"), {}, in.proxy()};
+  if (in.has("leg")) wish.leg = in.leg("leg");
+  return wish;
+}
+Declared::Outcome read_outcome(Reader& in) { return {in.text("address"), in.text("error")}; }
 std::uint16_t read_reason(Reader& in) { return static_cast<std::uint16_t>(in.number("reason", UINT16_MAX)); }
 
 using ReadMessage = Message (*)(Reader&);
@@ -178,8 +244,8 @@ struct Kind {
   std::string_view type;
   ReadMessage read;
 };
-const std::array<Kind, 11>& kinds() {
-  static const std::array<Kind, 11> kKinds = {{
+const std::array<Kind, 13>& kinds() {
+  static const std::array<Kind, 13> kKinds = {{
       {"hello", read_hello},
       {"welcome", read_welcome},
       {"bye", read_bye},
@@ -189,7 +255,7 @@ const std::array<Kind, 11>& kinds() {
       {"pins", [](Reader& in) -> Message { return Pins{in.pins("pins")}; }},
       {"open",
        [](Reader& in) -> Message {
-         return Open{in.id("number"), {in.id("mapping")}, in.target("target"), in.leg("leg")};
+         return Open{in.id("number"), {in.id("mapping")}, in.one_target("target"), in.leg("leg"), in.proxy()};
        }},
       {"open_failed",
        [](Reader& in) -> Message {
@@ -197,12 +263,20 @@ const std::array<Kind, 11>& kinds() {
        }},
       {"probe",
        [](Reader& in) -> Message {
-         return Probe{in.id("number"), in.target("target")};
+         return Probe{in.id("number"), in.one_target("target"), in.proxy()};
        }},
       {"probe_result",
        [](Reader& in) -> Message {
          return ProbeResult{in.id("number"), read_reason(in),
                             static_cast<std::uint32_t>(in.number("dial_us", UINT32_MAX))};
+       }},
+      {"declare",
+       [](Reader& in) -> Message {
+         return Declare{in.number("serial"), in.items("wishes", read_wish)};
+       }},
+      {"declared",
+       [](Reader& in) -> Message {
+         return Declared{in.number("serial"), in.items("outcomes", read_outcome)};
        }},
   }};
   return kKinds;
@@ -230,7 +304,7 @@ Result<Message> decode(std::string_view text) {
   const std::string type = reader.text("type", 32);
   if (reader.fault()) return *reader.fault();
   for (const auto& [name, value] : object.items()) {
-    if (name.ends_with('!'))
+    if (name.ends_with('!') && name != kProxy)
       return Error(Code::kProtocol, fmt::format("critical field '{}' is not known", escape(name, 64)));
   }
   for (const Kind& kind : kinds()) {

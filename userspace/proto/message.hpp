@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/result.hpp"
 #include "core/nouns.hpp"
@@ -65,8 +66,9 @@ struct Pins {
 struct Open {
   std::uint64_t number = 0;
   core::MappingId mapping;
-  core::Target target;
+  core::Target target;  ///< one port
   core::Leg leg = core::Leg::kPlain;
+  core::ProxyHeader proxy = core::ProxyHeader::kNone;  ///< what the agent sends to the target first
 };
 /// Agent cannot or will not open it; reason is one of NFR_REFUSE_REASONS.
 struct OpenFailed {
@@ -76,7 +78,8 @@ struct OpenFailed {
 /// Relay asks whether a target answers.
 struct Probe {
   std::uint64_t number = 0;
-  core::Target target;
+  core::Target target;                                 ///< one port
+  core::ProxyHeader proxy = core::ProxyHeader::kNone;  ///< sent with the command LOCAL (v2) or UNKNOWN (v1)
 };
 struct ProbeResult {
   std::uint64_t number = 0;
@@ -84,7 +87,31 @@ struct ProbeResult {
   std::uint32_t dial_us = 0;
 };
 
-using Message = std::variant<Hello, Welcome, Bye, Ping, Pong, Notice, Pins, Open, OpenFailed, Probe, ProbeResult>;
+/// One mapping an agent wishes for.
+struct Wish {
+  core::PublicPorts ports;  ///< may be automatic
+  core::Target target;
+  std::optional<core::Leg> leg;
+  core::ProxyHeader proxy = core::ProxyHeader::kNone;
+  bool operator==(const Wish&) const = default;
+};
+/// All the agent wishes for at present: what it declared before and is not in the list ends.
+struct Declare {
+  std::uint64_t serial = 0;
+  std::vector<Wish> wishes;  ///< at most NFR_WISHES_MAX
+};
+/// What became of each wish, in order.
+struct Declared {
+  struct Outcome {
+    std::string address;  ///< "203.0.113.5:31207" as visitors dial it; empty on an error
+    std::string error;    ///< for people
+  };
+  std::uint64_t serial = 0;
+  std::vector<Outcome> outcomes;
+};
+
+using Message = std::variant<Hello, Welcome, Bye, Ping, Pong, Notice, Pins, Open, OpenFailed, Probe, ProbeResult,
+                             Declare, Declared>;
 
 std::string encode(const Message& message);
 /// kProtocol with the field at fault; text is a peer's, the error is safe to log.

@@ -2,11 +2,15 @@
 #include "relayd/commands.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/resource.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "nfr/admin/admin.h"
 #include "relayd/arguments.hpp"
 
 namespace nfr::relayd {
@@ -20,7 +24,56 @@ nlohmann::json invitation_json(const control::Relay::Invitation& made) {
   return {{"name", made.name}, {"join_line", made.join_line}, {"expires", unix_seconds(made.expires)}};
 }
 
+nlohmann::json rights_json(const core::Rights& rights) {
+  std::vector<std::string> ports;
+  for (const core::PortRange& range : rights.ports) ports.push_back(range.text());
+  if (rights.automatic) ports.emplace_back("auto");
+  return {{"ports", ports.empty() ? "none" : fmt::format("{}", fmt::join(ports, ","))},
+          {"max_mappings", rights.mappings_max},
+          {"max_flows", rights.flows_max}};
+}
+
+nlohmann::json networks_json(const std::vector<net::Network>& networks) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const net::Network& network : networks) list.push_back(network.text());
+  return list;
+}
+
+/// A mapping as a file declares it: what map and apply take.
+nlohmann::json declared_json(const core::Mapping& mapping, const std::string& agent) {
+  const core::Admission& admission = mapping.admission;
+  nlohmann::json out = {{"public", mapping.automatic ? "auto" : mapping.public_ports.text()},
+                        {"agent", agent},
+                        {"target", mapping.target.text()}};
+  if (mapping.leg) out["leg"] = core::leg_name(*mapping.leg);
+  if (mapping.idle_timeout.count() > 0) out["idle_timeout_ms"] = mapping.idle_timeout.count();
+  if (mapping.proxy != core::ProxyHeader::kNone) out["proxy"] = core::proxy_header_name(mapping.proxy);
+  if (!admission.allow.empty()) out["allow"] = networks_json(admission.allow);
+  if (!admission.deny.empty()) out["deny"] = networks_json(admission.deny);
+  if (admission.flows_max > 0) out["max_flows"] = admission.flows_max;
+  if (admission.flows_per_source_max > 0) out["max_per_source"] = admission.flows_per_source_max;
+  if (admission.rate_per_source > 0) out["rate"] = admission.rate_per_source;
+  return out;
+}
+
+std::size_t open_descriptors() {
+  std::size_t count = 0;
+  std::error_code failed;
+  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", failed); !failed && entry != end(entry);
+       entry.increment(failed)) {
+    ++count;
+  }
+  return count;
+}
+
+std::uint64_t descriptor_limit() {
+  rlimit limit{};
+  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
 }  // namespace
+
+void Commands::note(std::string what) { relay_.events().note(who_, std::move(what)); }
 
 Commands::Commands(control::Relay& relay, core::RelayKeys& keys, Clock& clock, RelayFacts facts)
     : relay_(relay), keys_(keys), clock_(clock), facts_(std::move(facts)), started_(clock.now()) {
@@ -29,6 +82,12 @@ Commands::Commands(control::Relay& relay, core::RelayKeys& keys, Clock& clock, R
               {"agent.revoke", &Commands::agent_revoke},
               {"agent.rejoin", &Commands::agent_rejoin},
               {"agent.remove", &Commands::agent_remove},
+              {"agent.set", &Commands::agent_set},
+              {"agent.rename", &Commands::agent_rename},
+              {"admit", &Commands::admit},
+              {"export", &Commands::export_all},
+              {"events", &Commands::events},
+              {"reload", &Commands::reload_config},
               {"unmap", &Commands::unmap},
               {"maps", &Commands::maps},
               {"flows", &Commands::flows},
@@ -41,7 +100,10 @@ Commands::Commands(control::Relay& relay, core::RelayKeys& keys, Clock& clock, R
 void Commands::handle(const std::string& cmd, const nlohmann::json& args, const admin::PeerCredentials& peer,
                       admin::Reply reply) {
   spdlog::debug("uid {} asks for {}", peer.uid, escape(cmd));
+  who_ = fmt::format("uid {}", peer.uid);
   if (cmd == "map") return map(args, reply);
+  if (cmd == "check") return check(args, reply);
+  if (cmd == "apply") return apply(args, reply);
   const auto answer = answers_.find(cmd);
   if (answer == answers_.end())
     return reply(Error(Code::kInvalid, fmt::format("command '{}' is not known", escape(cmd))));
@@ -51,12 +113,14 @@ void Commands::handle(const std::string& cmd, const nlohmann::json& args, const 
 Result<nlohmann::json> Commands::agent_add(const Json& args) {
   const auto made = relay_.agent_add(text_argument(args, "name"));
   if (!made) return made.error();
+  note("made agent " + made->name);
   return invitation_json(*made);
 }
 
 Result<nlohmann::json> Commands::agent_rejoin(const Json& args) {
   const auto made = relay_.agent_rejoin(text_argument(args, "name"));
   if (!made) return made.error();
+  note("made another join line for " + made->name);
   return invitation_json(*made);
 }
 
@@ -64,6 +128,7 @@ Result<nlohmann::json> Commands::agent_revoke(const Json& args) {
   const std::string name = text_argument(args, "name");
   const auto cut = relay_.agent_revoke(name);
   if (!cut) return cut.error();
+  note(fmt::format("revoked {}, {} flow(s) cut", name, *cut));
   return Json{{"name", name}, {"flows_cut", *cut}};
 }
 
@@ -71,7 +136,29 @@ Result<nlohmann::json> Commands::agent_remove(const Json& args) {
   const std::string name = text_argument(args, "name");
   const auto cut = relay_.agent_remove(name);
   if (!cut) return cut.error();
+  note(fmt::format("removed {} with its mappings, {} flow(s) cut", name, *cut));
   return Json{{"name", name}, {"flows_cut", *cut}};
+}
+
+Result<nlohmann::json> Commands::agent_set(const Json& args) {
+  const std::string name = text_argument(args, "name");
+  const core::AgentRecord* agent = relay_.agents().find(name);
+  auto rights = rights_change(args, agent != nullptr ? agent->rights : core::Rights{});
+  if (!rights) return rights.error();
+  const auto result = relay_.set_rights(name, std::move(*rights));
+  if (!result) return result.error();
+  const Json set = rights_json(result->agent.rights);
+  note(fmt::format("set the rights of {}: ports {}, {} mapping(s), {} flow(s), 0 meaning any number", name,
+                   set["ports"].get<std::string>(), set["max_mappings"].dump(), set["max_flows"].dump()));
+  return Json{{"name", name}, {"rights", rights_json(result->agent.rights)}, {"withdrawn", result->withdrawn}};
+}
+
+Result<nlohmann::json> Commands::agent_rename(const Json& args) {
+  const std::string from = text_argument(args, "name");
+  const auto renamed = relay_.agent_rename(from, text_argument(args, "to"));
+  if (!renamed) return renamed.error();
+  note(fmt::format("renamed {} to {}", from, renamed->name));
+  return Json{{"name", renamed->name}, {"from", from}};
 }
 
 nlohmann::json Commands::agent_json(const core::AgentRecord& agent) const {
@@ -79,6 +166,7 @@ nlohmann::json Commands::agent_json(const core::AgentRecord& agent) const {
   const auto* seen = relay_.sessions().last_seen(agent.id);
   Json out = {{"name", agent.name},
               {"mappings", relay_.mappings().count_of(agent.id)},
+              {"rights", rights_json(agent.rights)},
               {"flows", relay_.flows().count_of([&](const auto& flow) { return flow.agent == agent.id; })}};
   out["key"] = agent.key ? Json(fingerprint(*agent.key)) : Json(nullptr);
   if (session != nullptr) {
@@ -103,41 +191,116 @@ Result<nlohmann::json> Commands::agent_list(const Json&) {
   return Json{{"agents", agents}};
 }
 
-std::string Commands::public_address(const net::Endpoint& endpoint) const {
-  if (!endpoint.address.is_wildcard()) return endpoint.text();
-  const bool v6 = facts_.address.find(':') != std::string::npos;
-  return v6 ? fmt::format("[{}]:{}", facts_.address, endpoint.port.value)
-            : fmt::format("{}:{}", facts_.address, endpoint.port.value);
-}
-
 nlohmann::json Commands::map_json(const control::Relay::MapResult& result) const {
   Json probe = {{"state", result.probe_state}, {"text", result.probe_text}};
   if (result.probe_state == "answers") probe["ms"] = static_cast<double>(result.dial.count()) / 1000.0;
-  return {{"public", core::public_text(result.mapping.public_endpoint)},
-          {"address", public_address(result.mapping.public_endpoint)},
-          {"agent", result.agent},
-          {"target", result.mapping.target.text()},
-          {"leg", core::leg_name(result.leg)},
-          {"tier", "user"},
-          {"probe", probe},
-          {"warnings", result.warnings}};
+  Json out = declared_json(result.mapping, result.agent);
+  out["public"] = result.mapping.public_ports.text();
+  out["address"] = relay_.address_of(result.mapping.public_ports);
+  out["leg"] = core::leg_name(result.leg);
+  out["tier"] = "user";
+  out["probe"] = probe;
+  out["warnings"] = result.warnings;
+  out["automatic"] = result.mapping.automatic;
+  if (result.mapping.expires) out["expires"] = unix_seconds(*result.mapping.expires);
+  return out;
 }
 
 void Commands::map(const Json& args, const admin::Reply& reply) {
-  const auto request = map_request(args);
+  const auto request = map_request(args, clock_.wall());
   if (!request) return reply(request.error());
-  relay_.map(*request, [this, reply](Result<control::Relay::MapResult> result) {
+  relay_.map(*request, [this, reply, who = who_](Result<control::Relay::MapResult> result) {
+    if (!result) return reply(result.error());
+    const core::Mapping& mapping = result->mapping;
+    relay_.events().note(
+        who, fmt::format("mapped {} -> {} {}", mapping.public_ports.text(), result->agent, mapping.target.text()));
+    reply(map_json(*result));
+  });
+}
+
+void Commands::check(const Json& args, const admin::Reply& reply) {
+  const auto ports = core::PublicPorts::parse(text_argument(args, "public"));
+  if (!ports) return reply(ports.error());
+  relay_.check(*ports, [this, reply](Result<control::Relay::MapResult> result) {
     if (!result) return reply(result.error());
     reply(map_json(*result));
   });
 }
 
-Result<nlohmann::json> Commands::unmap(const Json& args) {
-  const auto endpoint = core::parse_public(text_argument(args, "public"));
-  if (!endpoint) return endpoint.error();
-  const auto result = relay_.unmap(*endpoint, flag_argument(args, "now"));
+void Commands::apply(const Json& args, const admin::Reply& reply) {
+  const auto requests = apply_requests(args);
+  if (!requests) return reply(requests.error());
+  const bool dry_run = flag_argument(args, "dry_run");
+  std::map<core::MappingId, Json> before;
+  for (const auto& [id, entry] : relay_.mappings().all()) before[id] = declared(entry.mapping);
+  const auto finish = [this, reply, dry_run, before, who = who_](const Result<control::MappingPlan>& plan) {
+    if (!plan) return reply(plan.error());
+    if (!dry_run) {
+      relay_.events().note(who, fmt::format("applied a file: {} added, {} changed, {} removed", plan->add.size(),
+                                            plan->change.size(), plan->remove.size()));
+    }
+    Json added = Json::array(), changed = Json::array(), removed = Json::array();
+    for (const core::Mapping& mapping : plan->add) added.push_back(declared(mapping));
+    for (const core::Mapping& mapping : plan->remove) removed.push_back(before.at(mapping.id));
+    for (const core::Mapping& mapping : plan->change) {
+      changed.push_back(declared(mapping));
+      changed.back()["before"] = before.at(mapping.id);
+    }
+    reply(Json{{"dry_run", dry_run},
+               {"added", added},
+               {"changed", changed},
+               {"removed", removed},
+               {"unchanged", plan->unchanged}});
+  };
+  relay_.apply(*requests, dry_run, finish);
+}
+
+nlohmann::json Commands::declared(const core::Mapping& mapping) const {
+  const core::AgentRecord* agent = relay_.agents().find(mapping.agent);
+  Json out = declared_json(mapping, agent != nullptr ? agent->name : "-");
+  if (mapping.automatic && !mapping.public_ports.automatic()) out["port"] = mapping.public_ports.text();
+  return out;
+}
+
+Result<nlohmann::json> Commands::export_all(const Json&) {
+  Json mappings = Json::array();
+  for (const auto& [id, entry] : relay_.mappings().all()) {
+    const core::Mapping& mapping = entry.mapping;
+    const bool lasting = mapping.origin == core::Origin::kOperator && !mapping.expires;
+    if (!lasting) continue;
+    mappings.push_back(declared(mapping));
+    mappings.back().erase("port");
+  }
+  return Json{{"mappings", mappings}};
+}
+
+Result<nlohmann::json> Commands::admit(const Json& args) {
+  const auto ports = core::PublicPorts::parse(text_argument(args, "public"));
+  if (!ports) return ports.error();
+  const auto id = relay_.mappings().need(*ports);
+  if (!id) return id.error();
+  auto admission = admission_change(args, relay_.mappings().find(*id)->mapping.admission);
+  if (!admission) return admission.error();
+  const auto result = relay_.set_admission(*ports, std::move(*admission));
   if (!result) return result.error();
-  return Json{{"public", core::public_text(*endpoint)}, {"flows_running", result->running}, {"flows_cut", result->cut}};
+  Json out = declared(result->mapping);
+  out["public"] = result->mapping.public_ports.text();
+  out["leg"] = core::leg_name(result->leg);
+  out["leg_changed"] = result->leg_changed;
+  out["flows_cut"] = result->cut;
+  out["flows_running"] = result->running;
+  note(fmt::format("set who may visit {}: {} flow(s) cut", result->mapping.public_ports.text(), result->cut));
+  return out;
+}
+
+Result<nlohmann::json> Commands::unmap(const Json& args) {
+  const auto ports = core::PublicPorts::parse(text_argument(args, "public"));
+  if (!ports) return ports.error();
+  const auto result = relay_.unmap(*ports, flag_argument(args, "now"));
+  if (!result) return result.error();
+  note(fmt::format("unmapped {}", result->mapping.public_ports.text()));
+  return Json{
+      {"public", result->mapping.public_ports.text()}, {"flows_running", result->running}, {"flows_cut", result->cut}};
 }
 
 nlohmann::json Commands::mapping_json(const control::MappingBook::Entry& entry) const {
@@ -160,15 +323,18 @@ nlohmann::json Commands::mapping_json(const control::MappingBook::Entry& entry) 
     state = "agent revoked";
   else if (session == nullptr)
     state = "agent away";
-  return {{"public", core::public_text(mapping.public_endpoint)},
-          {"agent", agent->name},
-          {"target", mapping.target.text()},
-          {"leg", core::leg_name(control::FlowBook::effective_leg(mapping, session))},
-          {"flows", running},
-          {"in_bytes", in_bytes},
-          {"out_bytes", out_bytes},
-          {"idle_timeout_ms", mapping.idle_timeout.count()},
-          {"state", state}};
+  Json out = declared_json(mapping, agent->name);
+  out["public"] = mapping.public_ports.text();
+  out["leg"] = core::leg_name(control::FlowBook::effective_leg(mapping, session));
+  out["flows"] = running;
+  out["in_bytes"] = in_bytes;
+  out["out_bytes"] = out_bytes;
+  out["idle_timeout_ms"] = mapping.idle_timeout.count();
+  out["automatic"] = mapping.automatic;
+  out["origin"] = mapping.origin == core::Origin::kAgent ? "agent" : "operator";
+  if (mapping.expires) out["expires"] = unix_seconds(*mapping.expires);
+  out["state"] = state;
+  return out;
 }
 
 Result<nlohmann::json> Commands::maps(const Json&) {
@@ -215,9 +381,28 @@ Result<nlohmann::json> Commands::flows(const Json& args) {
   return Json{{"events", events}};
 }
 
+Result<nlohmann::json> Commands::events(const Json&) {
+  Json events = Json::array();
+  for (const auto& event : relay_.events().all()) {
+    const auto ms = std::chrono::duration_cast<Millis>(event.at.time_since_epoch()).count();
+    events.push_back({{"time", ms}, {"who", event.who}, {"what", event.what}});
+  }
+  return Json{{"events", events}};
+}
+
+Result<nlohmann::json> Commands::reload_config(const Json&) {
+  if (!reload) return Error(Code::kUnavailable, "this relay cannot read its configuration again");
+  const auto waiting = reload();
+  if (!waiting) return waiting.error();
+  note("reloaded the configuration");
+  return Json{{"needs_restart", *waiting}};
+}
+
 Result<nlohmann::json> Commands::status(const Json&) {
   const auto up = std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - started_);
   const auto pins = keys_.pins();
+  const Json flows = {{"used", relay_.flows().all().size()}, {"max", facts_.flow_count_max}};
+  const Json descriptors = {{"used", open_descriptors()}, {"max", descriptor_limit()}};
   return Json{{"address", facts_.address},
               {"uptime_s", up.count()},
               {"agents", relay_.agents().all().size()},
@@ -225,7 +410,8 @@ Result<nlohmann::json> Commands::status(const Json&) {
               {"mappings", relay_.mappings().all().size()},
               {"flows", relay_.flows().all().size()},
               {"tiers", Json::array({{{"name", "user"}, {"on", true}, {"text", facts_.back_end}}})},
-              {"limits", {{"flows", facts_.flow_count_max}, {"data_threads", facts_.workers}}},
+              {"limits", {{"flows", flows}, {"descriptors", descriptors}}},
+              {"data_threads", facts_.workers},
               {"single", facts_.single},
               {"missing", facts_.missing},
               {"relay_key", fingerprint(pins[0])},
@@ -235,6 +421,7 @@ Result<nlohmann::json> Commands::status(const Json&) {
 Result<nlohmann::json> Commands::key_rotate(const Json&) {
   const auto told = relay_.rotate_key();
   if (!told) return told.error();
+  note("rotated the relay's key");
   const auto pins = keys_.pins();
   return Json{{"current", fingerprint(pins[0])}, {"next", fingerprint(pins[1])}, {"sessions_told", *told}};
 }
@@ -244,6 +431,8 @@ Result<nlohmann::json> Commands::key_show(const Json&) {
   return Json{{"current", fingerprint(pins[0])}, {"next", fingerprint(pins[1])}};
 }
 
-Result<nlohmann::json> Commands::version(const Json&) { return Json{{"version", NFR_VERSION}}; }
+Result<nlohmann::json> Commands::version(const Json&) {
+  return Json{{"version", NFR_VERSION}, {"api", NFR_ADMIN_VERSION}};
+}
 
 }  // namespace nfr::relayd

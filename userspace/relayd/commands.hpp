@@ -2,6 +2,7 @@
 // What nfctl asks, answered: JSON in, control::Relay, JSON out (docs/admin-api.md). Control thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ class Commands final : public admin::Handler {
   Commands(control::Relay& relay, core::RelayKeys& keys, Clock& clock, RelayFacts facts);
   void handle(const std::string& cmd, const nlohmann::json& args, const admin::PeerCredentials& peer,
               admin::Reply reply) override;
+  /// Reads relay.toml again; what is wrong with it, or which changed keys wait for a restart.
+  std::function<Result<std::vector<std::string>>()> reload;
 
  private:
   using Json = nlohmann::json;
@@ -36,6 +39,12 @@ class Commands final : public admin::Handler {
   Result<Json> agent_revoke(const Json& args);
   Result<Json> agent_rejoin(const Json& args);
   Result<Json> agent_remove(const Json& args);
+  Result<Json> agent_set(const Json& args);
+  Result<Json> agent_rename(const Json& args);
+  Result<Json> admit(const Json& args);
+  Result<Json> export_all(const Json& args);
+  Result<Json> events(const Json& args);
+  Result<Json> reload_config(const Json& args);
   Result<Json> unmap(const Json& args);
   Result<Json> maps(const Json& args);
   Result<Json> flows(const Json& args);
@@ -44,18 +53,24 @@ class Commands final : public admin::Handler {
   Result<Json> key_show(const Json& args);
   Result<Json> version(const Json& args);
   void map(const Json& args, const admin::Reply& reply);
+  void check(const Json& args, const admin::Reply& reply);
+  void apply(const Json& args, const admin::Reply& reply);
 
+  /// In the events, by whoever asked.
+  void note(std::string what);
+  /// As a file declares it; of an automatic mapping "port" tells the one it has.
+  Json declared(const core::Mapping& mapping) const;
   Json agent_json(const core::AgentRecord& agent) const;
   Json mapping_json(const control::MappingBook::Entry& entry) const;
   Json flow_json(const control::FlowBook::Flow& flow) const;
   Json map_json(const control::Relay::MapResult& result) const;
-  std::string public_address(const net::Endpoint& endpoint) const;
 
   control::Relay& relay_;
   core::RelayKeys& keys_;
   Clock& clock_;
   RelayFacts facts_;
   Instant started_;
+  std::string who_;  ///< of the request being handled
   std::map<std::string, Answer> answers_;
 };
 

@@ -29,30 +29,58 @@ void Plane::cut(core::FlowId flow) {
   if (thread != thread_of_.end()) threads_.at(thread->second)->cut(flow);
 }
 
-void Plane::open(core::MappingId mapping, const net::Endpoint& endpoint, std::function<void(Status)> done) {
-  endpoints_[mapping] = endpoint;
-  listeners_.open(endpoint, holder::ListenerKind::kPublic, static_cast<unsigned>(threads_.size()),
-                  [this, mapping, endpoint, done = std::move(done)](Result<std::vector<Fd>> opened) {
-                    if (!opened) {
-                      endpoints_.erase(mapping);
-                      return done(opened.error());
-                    }
-                    adopt(mapping, endpoint, std::move(*opened));
-                    done({});
+// One mapping's ports being opened.
+struct Plane::Opening {
+  core::MappingId mapping;
+  std::size_t left = 0;
+  std::optional<Error> failure;
+  std::function<void(Status)> done;
+};
+
+void Plane::open(core::MappingId mapping, const core::PublicPorts& ports, std::function<void(Status)> done) {
+  held_[mapping] = {};
+  auto opening = std::make_shared<Opening>(Opening{mapping, ports.count, std::nullopt, std::move(done)});
+  // A range spreads over the data threads by itself; a single port needs a socket on each.
+  const unsigned count = ports.count == 1 ? static_cast<unsigned>(threads_.size()) : 1;
+  for (unsigned i = 0; i < ports.count; ++i) open_one(opening, ports.nth(static_cast<std::uint16_t>(i)), count);
+}
+
+void Plane::open_one(const std::shared_ptr<Opening>& opening, const net::Endpoint& endpoint, unsigned count) {
+  listeners_.open(endpoint, holder::ListenerKind::kPublic, count,
+                  [this, opening, endpoint](Result<std::vector<Fd>> sockets) {
+                    opened_one(opening, endpoint, std::move(sockets));
                   });
 }
 
+void Plane::opened_one(const std::shared_ptr<Opening>& opening, const net::Endpoint& endpoint,
+                       Result<std::vector<Fd>> sockets) {
+  if (sockets) {
+    adopt(opening->mapping, endpoint, std::move(*sockets));
+  } else if (!opening->failure) {
+    opening->failure = sockets.error();
+  }
+  if (--opening->left > 0) return;
+  if (!opening->failure) return opening->done({});
+  close(opening->mapping);
+  opening->done(*opening->failure);
+}
+
 void Plane::adopt(core::MappingId mapping, const net::Endpoint& endpoint, std::vector<Fd> sockets) {
-  if (!endpoints_.contains(mapping)) return listeners_.close(endpoint);  // unmapped while it was being opened
-  for (std::size_t i = 0; i < sockets.size(); ++i) threads_[i % threads_.size()]->adopt(mapping, std::move(sockets[i]));
+  const auto held = held_.find(mapping);
+  if (held == held_.end()) return listeners_.close(endpoint);  // unmapped while it was being opened
+  held->second.push_back(endpoint);
+  const std::size_t first = sockets.size() == 1 ? endpoint.port.value : 0;
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    threads_[(first + i) % threads_.size()]->adopt(mapping, std::move(sockets[i]));
+  }
 }
 
 void Plane::close(core::MappingId mapping) {
-  const auto endpoint = endpoints_.find(mapping);
-  if (endpoint == endpoints_.end()) return;
+  const auto held = held_.find(mapping);
+  if (held == held_.end()) return;
   for (auto& thread : threads_) thread->drop(mapping);
-  listeners_.close(endpoint->second);
-  endpoints_.erase(endpoint);
+  for (const net::Endpoint& endpoint : held->second) listeners_.close(endpoint);
+  held_.erase(held);
 }
 
 // From here on: on data threads.

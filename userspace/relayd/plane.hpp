@@ -31,7 +31,7 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   void cut(core::FlowId flow) override;
 
   // core::Ports
-  void open(core::MappingId mapping, const net::Endpoint& endpoint, std::function<void(Status)> done) override;
+  void open(core::MappingId mapping, const core::PublicPorts& ports, std::function<void(Status)> done) override;
   void close(core::MappingId mapping) override;
 
  private:
@@ -41,6 +41,10 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   void flow_ready(core::FlowId flow, Micros dial) override;
   void flow_refused(core::FlowId flow, proto::RefuseReason reason) override;
   void flow_ended(core::FlowId flow, core::FlowEnd end) override;
+  struct Opening;
+  void open_one(const std::shared_ptr<Opening>& opening, const net::Endpoint& endpoint, unsigned count);
+  void opened_one(const std::shared_ptr<Opening>& opening, const net::Endpoint& endpoint,
+                  Result<std::vector<Fd>> sockets);
   void adopt(core::MappingId mapping, const net::Endpoint& endpoint, std::vector<Fd> sockets);
 
   io::Loop& control_;
@@ -49,7 +53,7 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   control::Relay* relay_ = nullptr;
   std::vector<std::unique_ptr<datapath::DataThread>> threads_;
   std::unordered_map<core::FlowId, std::uint32_t> thread_of_;
-  std::unordered_map<core::MappingId, net::Endpoint> endpoints_;  ///< wanted open
+  std::unordered_map<core::MappingId, std::vector<net::Endpoint>> held_;  ///< listeners of what is wanted open
 };
 
 }  // namespace nfr::relayd

@@ -2,6 +2,7 @@
 #include "relayd/process.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -28,7 +29,7 @@ constexpr Millis kTick{100};
 
 class Process {
  public:
-  explicit Process(const Options& options) : options_(options) {}
+  explicit Process(const Options& options) : options_(options), config_(options.config) {}
   Status start(const MakeListeners& make_listeners);
   void run() { loop_->run(); }
 
@@ -41,12 +42,16 @@ class Process {
   void serve_if_complete();
   void tick();
   void watch_signals();
+  void on_signal();
   void stop();
   void fail(const Error& error);
+  control::RelaySettings settings() const;
+  Result<std::vector<std::string>> reload();
   RelayFacts facts() const;
   std::optional<core::Key> psk_of(std::string_view identity) const;
 
   const Options& options_;
+  config::RelayConfig config_;  ///< as last read
   SystemClock clock_;
   SystemRandom random_;
   tls::OpenSslCrypto crypto_;
@@ -103,20 +108,44 @@ Status Process::open_data_plane() {
   return plane_->start_threads(workers_, data, crypto_);
 }
 
-Status Process::make_relay() {
+control::RelaySettings Process::settings() const {
   control::RelaySettings settings;
-  settings.session = {options_.config.heartbeat, options_.config.handshake_timeout};
-  settings.flow = {options_.config.open_timeout, options_.config.agent_grace, options_.config.limits.flow_count_max};
+  settings.session = {config_.heartbeat, config_.handshake_timeout};
+  settings.flow = {config_.open_timeout, config_.agent_grace, config_.limits.flow_count_max};
   const net::Port port = options_.config.listen.front().port;
   for (const std::string& host : hosts_) {
     settings.join_addresses.push_back(
         fmt::format("{}:{}", host.find(':') != std::string::npos ? "[" + host + "]" : host, port.value));
   }
+  settings.public_host = hosts_.front();
+  return settings;
+}
+
+/// What takes effect only with a restart is named, and stays as it was.
+Result<std::vector<std::string>> Process::reload() {
+  auto read = config::load_relay_config(options_.config_file);
+  if (!read) return read.error();
+  std::vector<std::string> waiting;
+  const config::RelayConfig& old = options_.config;
+  if (read->listen != old.listen) waiting.emplace_back("listen");
+  if (read->user != old.user) waiting.emplace_back("user");
+  if (read->workers != old.workers) waiting.emplace_back("workers");
+  if (read->paths != old.paths) waiting.emplace_back("state_dir, run_dir, bpffs_dir, socket");
+  if (read->public_hosts != config_.public_hosts && !read->public_hosts.empty()) hosts_ = read->public_hosts;
+  config_ = std::move(*read);
+  relay_->reconfigure(settings());
+  spdlog::info("{} was read again{}", options_.config_file.path,
+               waiting.empty() ? "" : fmt::format("; after a restart: {}", fmt::join(waiting, ", ")));
+  return waiting;
+}
+
+Status Process::make_relay() {
   relay_ = std::make_unique<control::Relay>(
-      control::Relay::Seams{clock_, random_, crypto_, *store_, *keys_, *plane_, *plane_}, settings);
+      control::Relay::Seams{clock_, random_, crypto_, *store_, *keys_, *plane_, *plane_}, settings());
   tunnel_->set_relay(relay_.get());
   plane_->set_relay(relay_.get());
   commands_ = std::make_unique<Commands>(*relay_, *keys_, clock_, facts());
+  commands_->reload = [this] { return reload(); };
   return relay_->start();
 }
 
@@ -187,7 +216,7 @@ void Process::serve_if_complete() {
   listeners_->retain_done();
   listeners_->ready();
   std::string tunnels;
-  for (const net::Endpoint& endpoint : options_.config.listen) tunnels += " " + core::public_text(endpoint);
+  for (const net::Endpoint& endpoint : options_.config.listen) tunnels += " " + core::PublicPorts{endpoint, 1}.text();
   spdlog::info("relay {}: tunnel port{}, {} mapping(s), control socket in {}", hosts_.front(), tunnels,
                relay_->mappings().all().size(), options_.directories.run);
   for (const std::string& text : facts().missing) spdlog::warn("{}", text);
@@ -205,10 +234,19 @@ void Process::watch_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   signals_ = Fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   signal_.handler = [this](io::Completion completion) {
-    if (completion.result > 0) stop();
+    if (completion.result > 0) on_signal();
   };
+  loop_->poll(signal_, signals_.get(), POLLIN);
+}
+
+void Process::on_signal() {
+  signalfd_siginfo info{};
+  if (::read(signals_.get(), &info, sizeof info) == sizeof info && info.ssi_signo != SIGHUP) return stop();
+  const auto reloaded = reload();
+  if (!reloaded) spdlog::error("not reloaded, the old configuration goes on: {}", reloaded.error().message());
   loop_->poll(signal_, signals_.get(), POLLIN);
 }
 
@@ -230,6 +268,7 @@ void block_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
 }

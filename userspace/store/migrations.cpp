@@ -20,16 +20,36 @@ CREATE TABLE agents (
   token_hash       BLOB CHECK (length(token_hash) = 32),
   token_expires_ms INTEGER NOT NULL,
   revoked          INTEGER NOT NULL CHECK (revoked IN (0, 1)),
+  ports            TEXT NOT NULL,
+  automatic        INTEGER NOT NULL CHECK (automatic IN (0, 1)),
+  mappings_max     INTEGER NOT NULL CHECK (mappings_max >= 0),
+  flows_max        INTEGER NOT NULL CHECK (flows_max >= 0),
   created_ms       INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE mappings (
-  id              INTEGER PRIMARY KEY AUTOINCREMENT,
-  public_endpoint TEXT NOT NULL UNIQUE,
-  agent           INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
-  target          TEXT NOT NULL,
-  leg             TEXT CHECK (leg IN ('plain', 'tls')),
-  idle_timeout_ms INTEGER NOT NULL CHECK (idle_timeout_ms >= 0),
-  created_ms      INTEGER NOT NULL
+  id                   INTEGER PRIMARY KEY AUTOINCREMENT,
+  public               TEXT NOT NULL UNIQUE,
+  agent                INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  target               TEXT NOT NULL,
+  leg                  TEXT CHECK (leg IN ('plain', 'tls')),
+  idle_timeout_ms      INTEGER NOT NULL CHECK (idle_timeout_ms >= 0),
+  proxy                TEXT NOT NULL CHECK (proxy IN ('none', 'v1', 'v2')),
+  allow                TEXT NOT NULL,
+  deny                 TEXT NOT NULL,
+  flows_max            INTEGER NOT NULL CHECK (flows_max >= 0),
+  flows_per_source_max INTEGER NOT NULL CHECK (flows_per_source_max >= 0),
+  rate_per_source      INTEGER NOT NULL CHECK (rate_per_source >= 0),
+  origin               TEXT NOT NULL CHECK (origin IN ('operator', 'agent')),
+  automatic            INTEGER NOT NULL CHECK (automatic IN (0, 1)),
+  expires_ms           INTEGER,
+  created_ms           INTEGER NOT NULL
+) STRICT;
+CREATE TABLE port_memories (
+  id     INTEGER PRIMARY KEY AUTOINCREMENT,
+  agent  INTEGER NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+  target TEXT NOT NULL,
+  port   INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
+  UNIQUE (agent, target)
 ) STRICT;
 CREATE INDEX mappings_of_agent ON mappings (agent);
 )sql";

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
+
 namespace nfr::store {
 
 Status check_storable(const core::AgentRecord& record) {
@@ -12,8 +14,9 @@ Status check_storable(const core::AgentRecord& record) {
 }
 
 Status check_storable(const core::Mapping& mapping) {
-  const auto endpoint = net::Endpoint::parse(mapping.public_endpoint.text());
-  if (!endpoint) return endpoint.error().context("storing a mapping: public endpoint");
+  const auto ports = core::PublicPorts::parse(mapping.public_ports.text());
+  if (!ports) return ports.error().context("storing a mapping");
+  if (ports->automatic()) return Error(Code::kInvalid, "storing a mapping: its public port has not been chosen");
   const auto target = core::Target::parse(mapping.target.text());
   if (!target) return target.error().context("storing a mapping");
   if (mapping.idle_timeout.count() < 0) {
@@ -23,14 +26,20 @@ Status check_storable(const core::Mapping& mapping) {
   return {};
 }
 
+Status check_storable(const core::PortMemory& memory) {
+  if (memory.port.value != 0 && core::Target::parse(memory.target)) return {};
+  return Error(Code::kInvalid, fmt::format("remembering port {} for target '{}': both must be valid", memory.port.value,
+                                           escape(memory.target, 80)));
+}
+
 WallTime stored_time(WallTime time) { return std::chrono::floor<Millis>(time); }
 
 Error agent_exists(std::string_view name) {
   return {Code::kExists, fmt::format("an agent named {} exists already; choose another name", name)};
 }
 
-Error mapping_exists(const net::Endpoint& public_endpoint) {
-  const std::string name = core::public_text(public_endpoint);
+Error mapping_exists(const core::PublicPorts& ports) {
+  const std::string name = ports.text();
   return {Code::kExists,
           fmt::format("{} is mapped already; free it with: nfctl unmap {}", name, name.substr(0, name.rfind('/')))};
 }

@@ -3,95 +3,17 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.hpp"
 #include "store/migrations.hpp"
 #include "store/record_rules.hpp"
+#include "store/rows.hpp"
 
 namespace nfr::store {
 namespace {
 
-constexpr const char* kInsertAgent =
-    "INSERT INTO agents (name, key, token_hash, token_expires_ms, revoked, created_ms) VALUES (?, ?, ?, ?, ?, ?)";
-constexpr const char* kUpdateAgent =
-    "UPDATE agents SET name = ?, key = ?, token_hash = ?, token_expires_ms = ?, revoked = ?, created_ms = ? "
-    "WHERE id = ?";
-constexpr const char* kSelectAgents =
-    "SELECT id, name, key, token_hash, token_expires_ms, revoked, created_ms FROM agents ORDER BY id";
-constexpr const char* kInsertMapping =
-    "INSERT INTO mappings (public_endpoint, agent, target, leg, idle_timeout_ms, created_ms) VALUES (?, ?, ?, ?, ?, ?)";
-constexpr const char* kUpdateMapping =
-    "UPDATE mappings SET public_endpoint = ?, agent = ?, target = ?, leg = ?, idle_timeout_ms = ?, created_ms = ? "
-    "WHERE id = ?";
-constexpr const char* kSelectMappings =
-    "SELECT id, public_endpoint, agent, target, leg, idle_timeout_ms, created_ms FROM mappings ORDER BY id";
-
-std::int64_t to_unix_ms(WallTime time) { return std::chrono::floor<Millis>(time).time_since_epoch().count(); }
-
-/// Clamped to what WallTime holds (the year 2262), so that no value in the file can overflow.
-WallTime from_unix_ms(std::int64_t unix_ms) {
-  constexpr std::int64_t kMaxMs = std::chrono::duration_cast<Millis>(WallTime::duration::max()).count();
-  return WallTime(Millis(std::clamp(unix_ms, -kMaxMs, kMaxMs)));
-}
-
-void bind_digest(Statement& statement, const std::optional<core::Digest>& digest) {
-  if (digest) {
-    statement.bind(std::span<const std::byte>(*digest));
-  } else {
-    statement.bind_null();
-  }
-}
-
-std::optional<core::Digest> read_digest(const Statement& row, int column) {
-  const auto blob = row.blob(column);
-  core::Digest digest{};
-  if (blob.size() != digest.size()) return std::nullopt;  // NULL; any other size is refused by a CHECK
-  std::copy(blob.begin(), blob.end(), digest.begin());
-  return digest;
-}
-
-void bind_agent(Statement& statement, const core::AgentRecord& record) {
-  statement.bind(std::string_view(record.name));
-  bind_digest(statement, record.key);
-  bind_digest(statement, record.token_hash);
-  statement.bind(to_unix_ms(record.token_expires));
-  statement.bind(std::int64_t{record.revoked});
-  statement.bind(to_unix_ms(record.created));
-  if (record.id) statement.bind(static_cast<std::int64_t>(record.id.value));
-}
-
-void bind_mapping(Statement& statement, const core::Mapping& mapping) {
-  const std::string endpoint = mapping.public_endpoint.text();
-  const std::string target = mapping.target.text();
-  statement.bind(std::string_view(endpoint));
-  statement.bind(static_cast<std::int64_t>(mapping.agent.value));
-  statement.bind(std::string_view(target));
-  if (mapping.leg) {
-    statement.bind(core::leg_name(*mapping.leg));
-  } else {
-    statement.bind_null();
-  }
-  statement.bind(std::int64_t{mapping.idle_timeout.count()});
-  statement.bind(to_unix_ms(mapping.created));
-  if (mapping.id) statement.bind(static_cast<std::int64_t>(mapping.id.value));
-}
-
-Result<core::Mapping> read_mapping(const Statement& row) {
-  const auto endpoint = net::Endpoint::parse(row.text(1));
-  if (!endpoint) return endpoint.error().context("public endpoint");
-  const auto target = core::Target::parse(row.text(3));
-  if (!target) return target.error();
-  core::Mapping mapping;
-  mapping.id.value = static_cast<std::uint64_t>(row.integer(0));
-  mapping.public_endpoint = *endpoint;
-  mapping.agent.value = static_cast<std::uint64_t>(row.integer(2));
-  mapping.target = *target;
-  if (!row.is_null(4)) mapping.leg = row.text(4) == "tls" ? core::Leg::kTls : core::Leg::kPlain;
-  mapping.idle_timeout = Millis(row.integer(5));
-  mapping.created = from_unix_ms(row.integer(6));
-  return mapping;
-}
+// A memory is worth keeping as long as its agent may come back; nobody needs an endless list of them.
+constexpr const char* kTrimMemories =
+    "DELETE FROM port_memories WHERE id <= (SELECT max(id) FROM port_memories) - 4096";
 
 }  // namespace
 
@@ -106,7 +28,14 @@ Result<core::StateStore::State> SqliteStore::load() {
   State state;
   if (auto status = load_agents(state); !status) return status.error();
   if (auto status = load_mappings(state); !status) return status.error();
-  return state;
+  auto rows = database_.prepare(kSelectMemories);
+  if (!rows) return rows.error();
+  while (true) {
+    const auto row = rows->step();
+    if (!row) return row.error();
+    if (!*row) return state;
+    state.memories.push_back(read_memory(*rows));
+  }
 }
 
 Status SqliteStore::load_agents(State& state) {
@@ -116,18 +45,12 @@ Status SqliteStore::load_agents(State& state) {
     const auto row = rows->step();
     if (!row) return row.error();
     if (!*row) return {};
-    core::AgentRecord record;
-    record.id.value = static_cast<std::uint64_t>(rows->integer(0));
-    record.name = rows->text(1);
-    record.key = read_digest(*rows, 2);
-    record.token_hash = read_digest(*rows, 3);
-    record.token_expires = from_unix_ms(rows->integer(4));
-    record.revoked = rows->integer(5) != 0;
-    record.created = from_unix_ms(rows->integer(6));
-    if (auto status = check_storable(record); !status) {
-      return status.error().context(fmt::format("state database {}: agent {}", database_.path(), record.id.value));
+    auto record = read_agent(*rows);
+    Status status = record ? check_storable(*record) : record.error();
+    if (!status) {
+      return status.error().context(fmt::format("state database {}: agent {}", database_.path(), rows->integer(0)));
     }
-    state.agents.push_back(std::move(record));
+    state.agents.push_back(std::move(*record));
   }
 }
 
@@ -138,11 +61,11 @@ Status SqliteStore::load_mappings(State& state) {
     const auto row = rows->step();
     if (!row) return row.error();
     if (!*row) return {};
-    const auto mapping = read_mapping(*rows);
+    auto mapping = read_mapping(*rows);
     if (!mapping) {
       return mapping.error().context(fmt::format("state database {}: mapping {}", database_.path(), rows->integer(0)));
     }
-    state.mappings.push_back(*mapping);
+    state.mappings.push_back(std::move(*mapping));
   }
 }
 
@@ -174,7 +97,7 @@ Result<core::MappingId> SqliteStore::put_mapping(const core::Mapping& mapping) {
   if (!statement) return statement.error();
   bind_mapping(*statement, mapping);
   if (auto status = statement->run(); !status) {
-    if (status.error().code() == Code::kExists) return mapping_exists(mapping.public_endpoint);
+    if (status.error().code() == Code::kExists) return mapping_exists(mapping.public_ports);
     if (status.error().code() == Code::kNotFound) return no_such_agent(mapping.agent);
     return status.error();
   }
@@ -189,6 +112,43 @@ Status SqliteStore::remove_mapping(core::MappingId id) {
   if (auto status = statement->bind(static_cast<std::int64_t>(id.value)).run(); !status) return status;
   if (database_.changed_rows() == 0) return no_such_mapping(id);
   return {};
+}
+
+Result<std::vector<core::MappingId>> SqliteStore::change_mappings(const std::vector<core::MappingId>& remove,
+                                                                  const std::vector<core::Mapping>& put) {
+  if (auto status = database_.execute("BEGIN IMMEDIATE"); !status) return status.error();
+  auto ids = change_inside(remove, put);
+  Status status = ids ? database_.execute("COMMIT") : ids.error();
+  if (status) return ids;
+  // Some failures (a full disk) have rolled back already; then this one has nothing to do and says so.
+  (void)database_.execute("ROLLBACK");
+  return status.error();
+}
+
+Result<std::vector<core::MappingId>> SqliteStore::change_inside(const std::vector<core::MappingId>& remove,
+                                                                const std::vector<core::Mapping>& put) {
+  for (const core::MappingId id : remove) {
+    if (auto status = remove_mapping(id); !status) return status.error();
+  }
+  std::vector<core::MappingId> ids;
+  for (const core::Mapping& mapping : put) {
+    const auto id = put_mapping(mapping);
+    if (!id) return id.error();
+    ids.push_back(*id);
+  }
+  return ids;
+}
+
+Status SqliteStore::remember_port(const core::PortMemory& memory) {
+  if (auto status = check_storable(memory); !status) return status;
+  auto statement = database_.prepare("INSERT OR REPLACE INTO port_memories (agent, target, port) VALUES (?, ?, ?)");
+  if (!statement) return statement.error();
+  statement->bind(static_cast<std::int64_t>(memory.agent.value)).bind(std::string_view(memory.target));
+  statement->bind(std::int64_t{memory.port.value});
+  if (auto status = statement->run(); !status) {
+    return status.error().code() == Code::kNotFound ? no_such_agent(memory.agent) : status.error();
+  }
+  return database_.execute(kTrimMemories);
 }
 
 }  // namespace nfr::store

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // SqliteStore: the relay's durable state in one SQLite file (used by the control thread; opened at start). A mutation
 // that returned ok survives kill -9 and power loss; one that failed changed nothing, and the relay goes on relaying.
-// Addresses and targets are stored as text, times as unix milliseconds.
 #pragma once
 
 #include <memory>
@@ -23,11 +22,16 @@ class SqliteStore final : public core::StateStore {
   Status remove_agent(core::AgentId id) override;
   Result<core::MappingId> put_mapping(const core::Mapping& mapping) override;
   Status remove_mapping(core::MappingId id) override;
+  Result<std::vector<core::MappingId>> change_mappings(const std::vector<core::MappingId>& remove,
+                                                       const std::vector<core::Mapping>& put) override;
+  Status remember_port(const core::PortMemory& memory) override;
 
  private:
   explicit SqliteStore(Database database) : database_(std::move(database)) {}
   Status load_agents(State& state);
   Status load_mappings(State& state);
+  Result<std::vector<core::MappingId>> change_inside(const std::vector<core::MappingId>& remove,
+                                                     const std::vector<core::Mapping>& put);
 
   Database database_;
 };

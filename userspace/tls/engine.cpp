@@ -153,6 +153,8 @@ Result<Engine::ReadResult> Engine::read(std::span<std::byte> out) {
     const int why = SSL_get_error(p.ssl.get(), rc);
     if (why == SSL_ERROR_WANT_READ) break;
     if (why == SSL_ERROR_ZERO_RETURN) {
+      // OpenSSL takes no further record: whatever arrived together with close_notify is still in the BIO.
+      if (BIO_ctrl_pending(p.in) > 0) return p.fail(Error(Code::kProtocol, "TLS read: bytes behind close_notify"));
       result.eof = result.bytes == 0;  // else the next read says so
       break;
     }

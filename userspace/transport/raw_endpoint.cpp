@@ -20,6 +20,15 @@
 namespace nfr::transport {
 namespace {
 
+// How much may wait in the kernel beyond what the peer's window takes. Without it a receiver that never reads makes
+// the kernel hold some MiB on every hop; 500 of them drive a machine of 24 GiB into TCP memory pressure, and then the
+// windows of all others are cut.
+constexpr int kUnsentMax = 256 * 1024;
+// For the same reason a connection starts with a bounded receive buffer (the kernel doubles the number) and gets the
+// kernel's automatic one when it has moved so much that its far end plainly reads. Slow start needs as long.
+constexpr int kFirstReceiveBuffer = 192 * 1024;
+constexpr std::uint64_t kProvenBytes = 2 * 1024 * 1024;
+
 void set_int(int socket, int level, int name, int value) {
   // Best effort: on a connection that is already broken the first read says so.
   (void)::setsockopt(socket, level, name, &value, sizeof value);
@@ -28,6 +37,12 @@ void set_int(int socket, int level, int name, int value) {
 void set_linger(int socket, bool reset) {
   const linger value{.l_onoff = reset ? 1 : 0, .l_linger = 0};
   NFR_ASSERT(::setsockopt(socket, SOL_SOCKET, SO_LINGER, &value, sizeof value) == 0);
+}
+
+bool is_tcp(int socket) {
+  int domain = 0;
+  socklen_t length = sizeof domain;
+  return ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 || domain != AF_UNIX;
 }
 
 int whole_seconds(Millis time) { return std::max(1, static_cast<int>(time.count() / 1000)); }
@@ -51,6 +66,8 @@ std::unique_ptr<RawEndpoint> RawEndpoint::adopt(io::Loop& loop, Fd socket, const
   const int fd = socket.get();
   set_linger(fd, true);
   set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentMax);
+  set_int(fd, SOL_SOCKET, SO_RCVBUF, kFirstReceiveBuffer);
   set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
   set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole_seconds(options.keepalive_idle));
   set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, whole_seconds(options.keepalive_interval));
@@ -61,6 +78,7 @@ std::unique_ptr<RawEndpoint> RawEndpoint::adopt(io::Loop& loop, Fd socket, const
 RawEndpoint::RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options)
     : loop_(loop),
       socket_(std::move(socket)),
+      tcp_(is_tcp(socket_.get())),
       stall_limit_(options.stall),
       reset_grace_(options.reset_grace),
       soon_(loop, [this] { on_soon(); }),
@@ -100,6 +118,7 @@ void RawEndpoint::on_received(io::Completion completion) {
     eof_ = true;
     return events_->on_eof();
   }
+  count_received(static_cast<std::size_t>(completion.result));
   if (broken_ != 0) grace_.arm(reset_grace_);  // the owner has to go on reading, or the error is due
   if (little_wanted_ != 0)
     return events_->on_data(std::span(little_).first(static_cast<std::size_t>(completion.result)));
@@ -107,10 +126,18 @@ void RawEndpoint::on_received(io::Completion completion) {
   events_->on_data(lease_.bytes());
 }
 
+void RawEndpoint::count_received(std::size_t bytes) {
+  if (received_ >= kProvenBytes) return;
+  received_ += bytes;
+  // Unlocks the buffer's size (Linux 5.14): the kernel tunes it from where it is.
+  if (received_ >= kProvenBytes) set_int(socket_.get(), SOL_SOCKET, SO_BUF_LOCK, 0);
+}
+
 /// Whether a receive of 0 was the peer's FIN and not an error that another call consumed.
 bool RawEndpoint::eof_is_real() const {
   // After our own FIN nothing but receives could have met the error, and FIN + FIN ends in state CLOSE in order.
   if (finish_asked_) return true;
+  if (!tcp_) return take_socket_error(socket_.get()) == 0;
   tcp_info info{};
   socklen_t length = sizeof info;
   if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return false;
@@ -177,6 +204,8 @@ void RawEndpoint::on_watched(io::Completion completion) {
   const int error = (completion.result & POLLERR) != 0 ? take_socket_error(socket_.get()) : 0;
   if (error != 0) return note_broken(error);
   // POLLHUP alone: both directions are shut. In order if we sent FIN; else an RST whose error a send has consumed.
+  // A unix socket is hung up by any close of the peer: the receive says EOF.
+  if ((completion.result & POLLHUP) != 0 && !tcp_) return;
   if ((completion.result & POLLHUP) != 0) return finish_asked_ ? void() : note_broken(ECONNRESET);
   if (!completion.more) watch_reset();  // the kernel ended it for want of room in its completion ring
 }

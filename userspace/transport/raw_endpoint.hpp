@@ -34,7 +34,8 @@ void set_reset_on_close(int socket);
 
 class RawEndpoint final : public Endpoint {
  public:
-  /// Takes a connected, non-blocking TCP socket; sets SO_LINGER, TCP_NODELAY and keepalive.
+  /// Takes a connected, non-blocking TCP socket; sets SO_LINGER, TCP_NODELAY and keepalive. A unix stream socket works
+  /// too, but has no RST: a close is an ordinary end for its peer unless bytes were left unread.
   static std::unique_ptr<RawEndpoint> adopt(io::Loop& loop, Fd socket, const RawOptions& options);
   /// Nothing may be in flight (asserted): after on_closed, after detach(), or before the first operation.
   ~RawEndpoint() override;
@@ -72,6 +73,7 @@ class RawEndpoint final : public Endpoint {
 
   bool over() const { return failed_ || closing_; }
   bool in_flight() const { return receive_.in_flight() || send_.in_flight() || watch_.in_flight(); }
+  void count_received(std::size_t bytes);
   bool eof_is_real() const;
   void copy_unsent();
   void note_broken(int os_errno);
@@ -80,6 +82,7 @@ class RawEndpoint final : public Endpoint {
 
   io::Loop& loop_;
   Fd socket_;
+  const bool tcp_;
   const Millis stall_limit_;
   const Millis reset_grace_;
   EndpointEvents* events_ = nullptr;
@@ -91,8 +94,9 @@ class RawEndpoint final : public Endpoint {
   std::vector<std::byte> copy_;
   Instant write_began_;
 
-  bool reading_ = false;  // the owner waits for data, EOF or error
-  bool eof_ = false;      // FIN was read
+  std::uint64_t received_ = 0;  // no further than kProvenBytes
+  bool reading_ = false;        // the owner waits for data, EOF or error
+  bool eof_ = false;            // FIN was read
   bool finish_asked_ = false;
   bool finished_ = false;  // on_finished was delivered
   bool stalled_ = false;   // send_ was cancelled to copy its rest

@@ -10,8 +10,8 @@
 #define NFR_ADMIN_SOCKET_NAME "ctl.sock"
 #define NFR_ADMIN_SOCKET_PATH "/run/netferry/ctl.sock"
 
-/* Bytes of one request line without its newline; one answer line likewise. */
-#define NFR_ADMIN_REQUEST_MAX 65536
+/* Bytes of one request line without its newline; one answer line likewise. A file of 10,000 mappings fits (apply). */
+#define NFR_ADMIN_REQUEST_MAX (4 * 1024 * 1024)
 #define NFR_ADMIN_ANSWER_MAX (64 * 1024 * 1024)
 /* Arrays and objects inside one another in a request. */
 #define NFR_ADMIN_DEPTH_MAX 16
@@ -22,19 +22,27 @@
 #define NFR_ADMIN_IDLE_MS 60000
 
 /* Every command of nfrelayd: X(name on the wire, what it does). */
-#define NFR_ADMIN_COMMANDS(X)                                 \
-  X("agent.add", "makes an agent and its one-time join line") \
-  X("agent.list", "every agent and its state")                \
-  X("agent.revoke", "forbids an agent and cuts its flows")    \
-  X("agent.rejoin", "makes another join line for an agent")   \
-  X("agent.remove", "forgets an agent with its mappings")     \
-  X("map", "publishes a target of an agent")                  \
-  X("unmap", "takes a public endpoint back")                  \
-  X("maps", "every mapping")                                  \
-  X("flows", "running flows, or the recent events")           \
-  X("status", "the relay as a whole")                         \
-  X("key.rotate", "makes the next relay key the current one") \
-  X("key.show", "the relay's keys")                           \
+#define NFR_ADMIN_COMMANDS(X)                                         \
+  X("agent.add", "makes an agent and its one-time join line")         \
+  X("agent.list", "every agent and its state")                        \
+  X("agent.revoke", "forbids an agent and cuts its flows")            \
+  X("agent.rejoin", "makes another join line for an agent")           \
+  X("agent.remove", "forgets an agent with its mappings")             \
+  X("agent.set", "sets what an agent may ask for by itself")          \
+  X("agent.rename", "gives an agent another name")                    \
+  X("map", "publishes a target of an agent")                          \
+  X("check", "tells again what map told")                             \
+  X("admit", "sets which visitors a mapping takes")                   \
+  X("unmap", "takes a public endpoint back")                          \
+  X("maps", "every mapping")                                          \
+  X("apply", "makes the operator's mappings those of a file")         \
+  X("export", "the operator's lasting mappings, as apply takes them") \
+  X("flows", "running flows, or the recent events")                   \
+  X("events", "who changed what when")                                \
+  X("status", "the relay as a whole")                                 \
+  X("reload", "reads relay.toml again")                               \
+  X("key.rotate", "makes the next relay key the current one")         \
+  X("key.show", "the relay's keys")                                   \
   X("version", "the relay's version")
 
 /* Exit codes of nfctl. */

@@ -25,6 +25,8 @@
 /* Session messages: u32 length + JSON object. */
 #define NFR_MESSAGE_MAX 65536
 #define NFR_MESSAGE_MAX_BEFORE_LOGIN 4096
+/* Mappings one agent may declare by itself. */
+#define NFR_WISHES_MAX 64
 
 /* Preface: the first bytes of every channel.
  *  0  "NFP1"    4   8  session id u64   16  number u64   24  MAC 16
@@ -51,16 +53,17 @@
 #define NFR_KIND_REFUSED 3
 
 /* Why an agent refuses a flow. Never renumbered. The list makes the enum, the names and the texts. */
-#define NFR_REFUSE_REASONS(X)                                   \
-  X(1, connection_refused, "connection refused")                \
-  X(2, timeout, "no answer from the target")                    \
-  X(3, unreachable, "target unreachable")                       \
-  X(4, not_allowed, "target is outside the agent's allow list") \
-  X(5, leg_not_allowed, "the agent demands leg tls")            \
-  X(6, exhausted, "the agent is out of descriptors or memory")  \
-  X(7, target_error, "the target cannot be dialled")            \
-  X(8, agent_away, "agent away")                                \
-  X(9, no_channel, "the agent did not open a channel in time")  \
-  X(10, bad_answer, "the channel broke before the target answered")
+#define NFR_REFUSE_REASONS(X)                                       \
+  X(1, connection_refused, "connection refused")                    \
+  X(2, timeout, "no answer from the target")                        \
+  X(3, unreachable, "target unreachable")                           \
+  X(4, not_allowed, "target is outside the agent's allow list")     \
+  X(5, leg_not_allowed, "the agent demands leg tls")                \
+  X(6, exhausted, "the agent is out of descriptors or memory")      \
+  X(7, target_error, "the target cannot be dialled")                \
+  X(8, agent_away, "agent away")                                    \
+  X(9, no_channel, "the agent did not open a channel in time")      \
+  X(10, bad_answer, "the channel broke before the target answered") \
+  X(11, unknown_name, "the target's name cannot be resolved")
 
 #endif

@@ -101,12 +101,32 @@ class SimStore final : public core::StateStore {
   unsigned fail_writes = 0;
   std::map<core::AgentId, core::AgentRecord> agents;
   std::map<core::MappingId, core::Mapping> mappings;
+  std::vector<core::PortMemory> memories;
 
   Result<State> load() override {
     State state;
     for (const auto& [id, agent] : agents) state.agents.push_back(agent);
     for (const auto& [id, mapping] : mappings) state.mappings.push_back(mapping);
+    state.memories = memories;
     return state;
+  }
+  Result<std::vector<core::MappingId>> change_mappings(const std::vector<core::MappingId>& remove,
+                                                       const std::vector<core::Mapping>& put) override {
+    if (const Status ready = writable(); !ready) return ready.error();
+    for (const core::MappingId id : remove) mappings.erase(id);
+    std::vector<core::MappingId> ids;
+    for (core::Mapping mapping : put) {
+      if (!mapping.id) mapping.id = core::MappingId{++last_};
+      mappings[mapping.id] = mapping;
+      ids.push_back(mapping.id);
+    }
+    return ids;
+  }
+  Status remember_port(const core::PortMemory& memory) override {
+    if (const Status ready = writable(); !ready) return ready;
+    std::erase_if(memories, [&](const auto& old) { return old.agent == memory.agent && old.target == memory.target; });
+    memories.push_back(memory);
+    return {};
   }
   Result<core::AgentId> put_agent(const core::AgentRecord& record) override {
     if (const Status ready = writable(); !ready) return ready.error();
@@ -119,6 +139,7 @@ class SimStore final : public core::StateStore {
     if (const Status ready = writable(); !ready) return ready;
     agents.erase(id);
     std::erase_if(mappings, [&](const auto& item) { return item.second.agent == id; });
+    std::erase_if(memories, [&](const auto& memory) { return memory.agent == id; });
     return {};
   }
   Result<core::MappingId> put_mapping(const core::Mapping& mapping) override {
@@ -167,11 +188,13 @@ class SimPorts final : public core::Ports {
   std::set<core::MappingId> open_now;
   std::set<net::Endpoint> taken;  ///< by other programs
 
-  void open(core::MappingId mapping, const net::Endpoint& endpoint, std::function<void(Status)> done) override {
+  void open(core::MappingId mapping, const core::PublicPorts& ports, std::function<void(Status)> done) override {
     const std::weak_ptr<int> alive = alive_;
-    queue_.after(Micros(300), [this, alive, mapping, endpoint, done = std::move(done)] {
+    queue_.after(Micros(300), [this, alive, mapping, ports, done = std::move(done)] {
       if (alive.expired()) return;
-      if (taken.contains(endpoint)) return done(Error(Code::kExists, "port is in use by nginx (pid 812)"));
+      bool free = true;
+      for (std::uint16_t i = 0; i < ports.count; ++i) free = free && !taken.contains(ports.nth(i));
+      if (!free) return done(Error(Code::kExists, "port is in use by nginx (pid 812)"));
       open_now.insert(mapping);
       done({});
       if (closed_.contains(mapping)) open_now.erase(mapping);

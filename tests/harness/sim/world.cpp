@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "harness/sim/world.hpp"
 
+#include <algorithm>
+
 #include "base/text.hpp"
 
 namespace nfr::sim {
@@ -19,7 +21,28 @@ void Machine::boot() {
   settings.software = "sim";
   if (!token.empty()) settings.enroll = proto::Hello::Enroll{name, token};
   agent = std::make_unique<control::Agent>(world_.clock, world_.random, *this, settings);
+  agent->wish(wishes);
   agent->start();
+}
+
+void Machine::declared(const std::vector<proto::Wish>& asked, const proto::Declared& outcome) {
+  last_asked = asked;
+  last_declared = outcome;
+  const auto* record = world_.relay ? world_.relay->agents().find(name) : nullptr;
+  if (record == nullptr) return;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const std::string& address = outcome.outcomes[i].address;
+    if (!asked[i].ports.automatic() || address.empty()) continue;
+    const auto place = std::pair(record->id, asked[i].target.text());
+    const bool remembered = std::any_of(world_.store.memories.begin(), world_.store.memories.end(), [&](auto& memory) {
+      return memory.agent == place.first && memory.target == place.second;
+    });
+    if (const auto first = world_.first_addresses.find(place); first != world_.first_addresses.end()) {
+      world_.expect(first->second == address, "an automatic port is the same again");
+    } else if (remembered) {
+      world_.first_addresses[place] = address;
+    }
+  }
 }
 
 void Machine::crash() {
@@ -41,8 +64,8 @@ std::optional<proto::RefuseReason> Machine::open_channel(const proto::Open& open
   return std::nullopt;
 }
 
-void Machine::probe(std::uint64_t number, const core::Target&) {
-  world_.queue.after(Micros(400), [this, number] {
+void Machine::probe(const proto::Probe& probe) {
+  world_.queue.after(Micros(400), [this, number = probe.number] {
     if (agent) agent->on_probe_result(number, std::nullopt, Micros(400));
   });
 }
@@ -76,6 +99,7 @@ void World::boot_relay() {
   ports = std::make_unique<SimPorts>(queue);
   control::RelaySettings settings;
   settings.join_addresses = {"203.0.113.5:7707"};
+  settings.public_host = "203.0.113.5";
   relay = std::make_unique<control::Relay>(
       control::Relay::Seams{clock, random, crypto, store, keys, static_cast<core::DataPlane&>(*this), *ports},
       settings);
@@ -134,10 +158,13 @@ void World::revoke(const std::string& agent) {
   expect(relay->flows().count_of(of_agent) == 0, "a second after a revocation no flow of the agent is left");
 }
 
-bool World::map(std::uint16_t port, const std::string& agent) {
+bool World::map(std::uint16_t port, const std::string& agent, std::chrono::minutes life) {
   if (!relay) return false;
-  const control::MappingBook::Request request{
-      {net::IpAddress{}, net::Port{port}}, agent, *core::Target::parse("3306"), {}, Millis{0}};
+  control::MappingBook::Request request{agent, {}};
+  request.mapping.public_ports.first.port.value = port;
+  request.mapping.target = *core::Target::parse("3306");
+  if (life.count() > 0) request.mapping.expires = clock.wall() + life;
+  may_retell();
   auto answered = std::make_shared<int>(0);
   auto mapped = std::make_shared<bool>(false);
   relay->map(request, [answered, mapped](Result<control::Relay::MapResult> result) {
@@ -149,6 +176,41 @@ bool World::map(std::uint16_t port, const std::string& agent) {
   return *mapped;
 }
 
+// Any session may be answered again now: an upper bound that is easy to be sure of.
+void World::may_retell() {
+  for (auto& machine : machines) {
+    if (machine->wire) ++machine->wire->retold;
+  }
+}
+
+void World::set_rights(const std::string& agent, const core::Rights& rights) {
+  may_retell();
+  if (relay) (void)relay->set_rights(agent, rights);
+}
+
+void World::unmap(const core::PublicPorts& ports_of, bool now) {
+  may_retell();
+  if (relay) (void)relay->unmap(ports_of, now);
+}
+
+void World::rename(const std::string& from, const std::string& to) {
+  if (!relay || !relay->agent_rename(from, to)) return;
+  renamed_[from] = to;
+  renamed_.erase(to);
+  if (revoked.erase(from) > 0) revoked.insert(to);
+  for (auto& machine : machines) {
+    if (machine->name == from) machine->name = to;
+  }
+}
+
+void World::apply(const std::vector<control::MappingBook::Request>& declared, bool dry_run) {
+  if (!relay) return;
+  const auto answered = std::make_shared<int>(0);
+  relay->apply(declared, dry_run, [answered](const Result<control::MappingPlan>&) { ++*answered; });
+  run_for(Micros(2'000));
+  expect(!relay || *answered == 1, "apply answers exactly once");
+}
+
 core::VisitorRef World::visit(core::MappingId mapping) {
   const core::VisitorRef ref{0, ++last_id_};
   Visitor visitor;
@@ -158,7 +220,8 @@ core::VisitorRef World::visit(core::MappingId mapping) {
   if (entry != nullptr) visitor.agent = entry->mapping.agent;
   visitors[ref] = visitor;
   const net::Endpoint from{net::IpAddress::v4(0xC6336407), net::Port{40000}};
-  relay->flows().on_visitor(ref, mapping, from, {net::IpAddress::v4(0xCB007105), net::Port{8888}});
+  const net::Port port = entry != nullptr ? entry->mapping.public_ports.first.port : net::Port{8888};
+  relay->flows().on_visitor(ref, mapping, from, {net::IpAddress::v4(0xCB007105), port});
   return ref;
 }
 
@@ -186,11 +249,20 @@ void World::connect(Machine& machine, int index) {
 void World::to_relay(const std::shared_ptr<Wire>& wire, std::string payload) {
   if (!wire->open || wire->silent) return;
   queue.after(Micros(5'000), [this, wire, payload = std::move(payload)] {
+    const auto message = proto::decode(payload);
+    const auto* declare = message ? std::get_if<proto::Declare>(&*message) : nullptr;
+    if (declare != nullptr && relay && links_.contains(wire->id)) wire->answers[declare->serial];
     if (relay && !wire->silent && links_.contains(wire->id)) relay->on_link_message(wire->id, payload);
   });
 }
 
 void World::to_agent(const std::shared_ptr<Wire>& wire, std::string payload) {
+  const auto message = proto::decode(payload);
+  const auto* declared = message ? std::get_if<proto::Declared>(&*message) : nullptr;
+  if (declared != nullptr) {
+    expect(wire->answers.contains(declared->serial), "only what was declared is answered");
+    expect(++wire->answers[declared->serial] <= 1 + wire->retold, "a declare is answered once");
+  }
   if (!wire->open || wire->silent) return;
   queue.after(Micros(5'000), [this, wire, payload = std::move(payload)] {
     Machine& machine = *machines[static_cast<std::size_t>(wire->machine)];
@@ -258,8 +330,11 @@ void World::start(core::VisitorRef ref, core::ChannelRef channel, core::FlowSpec
   const std::string opener = channels_[channel];
   expect(!opener.empty(), "a replayed preface starts nothing");
   const core::AgentRecord* agent = relay->agents().find(visitor.agent);
-  expect(agent != nullptr && opener == agent->name, "a visitor reaches only the agent of its mapping");
-  expect(!revoked.contains(opener), "no flow starts for a revoked agent");
+  const auto renamed = renamed_.find(opener);
+  const std::string& opener_now = renamed != renamed_.end() ? renamed->second : opener;
+  expect(agent != nullptr && (opener == agent->name || opener_now == agent->name),
+         "a visitor reaches only the agent of its mapping");
+  expect(agent == nullptr || !revoked.contains(agent->name), "no flow starts for a revoked agent");
   flows_.insert(spec.id);
   const unsigned generation = generation_;
   queue.after(latency(), [this, id = spec.id, generation] {

@@ -24,6 +24,8 @@ struct Wire {
   bool open = true;     ///< neither end has closed it
   bool agent_told = false;
   core::PeerIdentity peer;
+  std::map<std::uint64_t, unsigned> answers;  ///< to each declare of the agent, by its serial
+  unsigned retold = 0;                        ///< reasons for which the relay may answer the last one again
 };
 
 /// The relay's end of a wire.
@@ -61,13 +63,14 @@ class Machine final : public control::AgentWorld {
   void dial_relay(const std::string& address) override;
   std::optional<proto::RefuseReason> open_channel(const proto::Open& open, core::SessionId session,
                                                   const core::SessionKeys& keys) override;
-  void probe(std::uint64_t number, const core::Target& target) override;
+  void probe(const proto::Probe& probe) override;
   bool allowed(const core::Target& target) const override { return target.endpoint.address.is_loopback(); }
   Status save_pins(const std::array<core::Pin, 2>&) override { return {}; }
   void enrolled() override { token.clear(); }
   void connected(const std::string&, const proto::Welcome&, Micros) override { ++logins; }
   void disconnected(const std::string&, Millis) override {}
   void notice(const std::string& text) override { last_notice = text; }
+  void declared(const std::vector<proto::Wish>& asked, const proto::Declared& outcome) override;
   void give_up(const std::string& reason) override { gave_up = reason; }
 
   core::Pin key{};
@@ -75,6 +78,9 @@ class Machine final : public control::AgentWorld {
   std::string token;  ///< of a join line not used yet
   std::string gave_up;
   std::string last_notice;
+  std::vector<proto::Wish> wishes;  ///< of the configuration: told to the agent at every boot
+  std::vector<proto::Wish> last_asked;
+  proto::Declared last_declared;
   unsigned logins = 0;
   std::unique_ptr<control::Agent> agent;
   std::shared_ptr<Wire> wire;
@@ -106,7 +112,12 @@ class World final : private core::DataPlane {
   /// Gives machine `index` a join line for agent `name` (made if new) and a new key, then boots it.
   bool join(int index, const std::string& name);
   void revoke(const std::string& agent);
-  bool map(std::uint16_t port, const std::string& agent);
+  /// `life` 0: for ever.
+  bool map(std::uint16_t port, const std::string& agent, std::chrono::minutes life = {});
+  void set_rights(const std::string& agent, const core::Rights& rights);
+  void unmap(const core::PublicPorts& ports, bool now);
+  void rename(const std::string& from, const std::string& to);
+  void apply(const std::vector<control::MappingBook::Request>& declared, bool dry_run);
   core::VisitorRef visit(core::MappingId mapping);
   void break_wire(int machine);
   void silence_wire(int machine);
@@ -125,6 +136,8 @@ class World final : private core::DataPlane {
   std::set<std::string> revoked;  ///< by the operator's word, not by the policy's
   std::vector<std::string> violations;
   unsigned started = 0;
+  /// The first automatic port of an agent's target that the store remembered.
+  std::map<std::pair<core::AgentId, std::string>, std::string> first_addresses;
 
   // Used by wires and machines.
   void connect(Machine& machine, int index);
@@ -142,13 +155,15 @@ class World final : private core::DataPlane {
   void reject(core::ChannelRef channel) override { channels_.erase(channel); }
   void cut(core::FlowId flow) override;
 
+  void may_retell();
   void tell_agent(const std::shared_ptr<Wire>& wire, const char* reason);
   void tick();
   void end_flow(core::FlowId flow, core::FlowEnd end, unsigned generation);
 
   std::map<core::LinkId, std::pair<std::shared_ptr<Wire>, std::unique_ptr<RelayEnd>>> links_;
   std::map<core::ChannelRef, std::string> channels_;  ///< who opened it; empty: a replay
-  std::set<core::FlowId> flows_;                      ///< running
+  std::map<std::string, std::string> renamed_;
+  std::set<core::FlowId> flows_;  ///< running
   std::uint64_t last_id_ = 0;
   unsigned generation_ = 0;  ///< of the relay process
 };

@@ -160,8 +160,9 @@ TEST_F(SessionTest, APortBelongsToAnIdentityAndTheErrorNamesIt) {
   world.run_for(kSecond);
   ASSERT_TRUE(world.map(8888, "client1"));
   EXPECT_TRUE(world.map(8888, "client1"));  // again: the same
-  const control::MappingBook::Request other{
-      {net::IpAddress{}, net::Port{8888}}, "client2", *core::Target::parse("22"), {}, Millis{0}};
+  control::MappingBook::Request other{"client2", {}};
+  other.mapping.public_ports = *core::PublicPorts::parse("8888");
+  other.mapping.target = *core::Target::parse("22");
   std::string message;
   world.relay->map(other, [&](Result<control::Relay::MapResult> result) { message = result.error().message(); });
   EXPECT_NE(message.find("belongs to client1"), std::string::npos) << message;

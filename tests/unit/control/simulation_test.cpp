@@ -3,6 +3,7 @@
 // work. A failing seed is printed; run it alone with NFR_SIM_SEED=n. NFR_SIM_SEEDS sets how many (default 1000).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "base/log.hpp"
@@ -26,26 +27,94 @@ void visit_something(World& world) {
   world.relay->flows().on_visitor_gone(ref);
 }
 
+std::vector<proto::Wish> some_wishes(World& world) {
+  std::vector<proto::Wish> wishes;
+  for (const char* target : {"3000", "3001", "127.0.0.1:22"}) {
+    if (world.random.chance(70))
+      wishes.push_back({*core::PublicPorts::parse("auto"), *core::Target::parse(target), {}});
+  }
+  // Everybody's favourites: agents race for them, with each other and with the operator.
+  for (const char* port : {"8003", "8100", "8101-8102"}) {
+    const char* target = std::string_view(port).size() > 4 ? "5000-5001" : "443";
+    if (world.random.chance(40)) wishes.push_back({*core::PublicPorts::parse(port), *core::Target::parse(target), {}});
+  }
+  return wishes;
+}
+
+core::Rights some_rights(World& world) {
+  core::Rights rights;
+  if (world.random.chance(70)) rights.ports.push_back(*core::PortRange::parse("8003-8101"));
+  if (world.random.chance(50)) rights.ports.push_back(*core::PortRange::parse("8102"));
+  rights.automatic = world.random.chance(80);
+  rights.mappings_max = static_cast<std::uint32_t>(1 + world.random.below(6));
+  return rights;
+}
+
+void operator_applies(World& world) {
+  std::vector<control::MappingBook::Request> requests;
+  for (std::uint16_t port = 8000; port < 8004; ++port) {
+    if (world.random.chance(50)) continue;
+    control::MappingBook::Request request{agent_name(world.random.below(kMachines)), {}};
+    request.mapping.public_ports = *core::PublicPorts::parse(std::to_string(port));
+    request.mapping.target = *core::Target::parse(world.random.chance(50) ? "3306" : "3307");
+    requests.push_back(request);
+  }
+  if (world.random.chance(40)) world.store.fail_writes = 1 + static_cast<unsigned>(world.random.below(2));
+  if (world.random.chance(30)) world.ports->taken.insert(core::PublicPorts::parse("8002")->first);
+  world.apply(requests, world.random.chance(20));
+}
+
+void operator_changes_agents(World& world, const std::string& name) {
+  switch (world.random.below(6)) {
+    case 0: world.revoke(name); break;
+    case 1: world.join(static_cast<int>(world.random.below(kMachines)), name); break;
+    case 2:
+      if (world.random.chance(30)) (void)world.relay->agent_remove(name);
+      break;
+    case 3:
+      if (world.random.chance(50))
+        world.rename(name, "moved" + name);
+      else
+        world.rename("moved" + name, name);
+      break;
+    default: world.set_rights(name, some_rights(world)); break;
+  }
+}
+
 void operator_does_something(World& world) {
   if (!world.relay) return;
   const std::string name = agent_name(world.random.below(kMachines));
   const std::uint16_t port = static_cast<std::uint16_t>(8000 + world.random.below(6));
-  switch (world.random.below(8)) {
-    case 0: world.revoke(name); break;
-    case 1: world.join(static_cast<int>(world.random.below(kMachines)), name); break;
-    case 2: (void)world.relay->unmap({net::IpAddress{}, net::Port{port}}, world.random.chance(50)); break;
-    case 3: (void)world.relay->rotate_key(); break;
-    case 4:
-      if (world.random.chance(20)) (void)world.relay->agent_remove(name);
-      break;
+  switch (world.random.below(9)) {
+    case 0:
+    case 1:
+    case 2: operator_changes_agents(world, name); break;
+    case 3: world.unmap({{net::IpAddress{}, net::Port{port}}, 1}, world.random.chance(50)); break;
+    case 4: (void)world.relay->rotate_key(); break;
+    case 5: operator_applies(world); break;
+    case 6: world.map(port, name, std::chrono::minutes(1 + world.random.below(120))); break;
     default: world.map(port, name); break;
   }
+}
+
+/// A login that meets a revocation at any of its steps.
+void revoke_during_connect(World& world, Machine& machine) {
+  machine.crash();
+  machine.boot();
+  world.run_for(Micros(world.random.below(60'000)));
+  world.revoke(machine.name);
 }
 
 void trouble(World& world) {
   const int victim = static_cast<int>(world.random.below(kMachines));
   Machine& machine = *world.machines[static_cast<std::size_t>(victim)];
-  switch (world.random.below(9)) {
+  switch (world.random.below(13)) {
+    case 7: revoke_during_connect(world, machine); break;
+    case 8:
+    case 9:
+      machine.wishes = some_wishes(world);
+      if (machine.agent) machine.agent->wish(machine.wishes);
+      break;
     case 0: world.crash_relay(); break;
     case 1: machine.crash(); break;
     case 2: world.break_wire(victim); break;
@@ -68,9 +137,13 @@ void trouble(World& world) {
 void heal(World& world) {
   world.store.fail_writes = 0;
   world.boot_relay();
+  world.ports->taken.clear();
   for (std::size_t i = 0; i < world.machines.size(); ++i) {
     Machine& machine = *world.machines[i];
     machine.crash();
+    // A renamed agent gets its name back, or goes where another has it by now: every agent has its machine then.
+    world.rename("moved" + agent_name(i), agent_name(i));
+    (void)world.relay->agent_remove("moved" + agent_name(i));
     EXPECT_TRUE(world.join(static_cast<int>(i), agent_name(i)));
   }
 }
@@ -80,17 +153,66 @@ void check_books(World& world) {
   world.expect(relay.agents().all().size() == world.store.agents.size(), "agents in memory are those in the store");
   world.expect(relay.mappings().all().size() == world.store.mappings.size(),
                "mappings in memory are those in the store");
-  std::set<net::Endpoint> seen;
+  std::set<core::PublicPorts> seen;
   for (const auto& [id, entry] : relay.mappings().all()) {
-    world.expect(seen.insert(entry.mapping.public_endpoint).second, "a public endpoint belongs to one mapping");
+    world.expect(seen.insert(entry.mapping.public_ports).second, "a public endpoint belongs to one mapping");
     world.expect(relay.agents().find(entry.mapping.agent) != nullptr, "a mapping's agent exists");
     world.expect(world.ports->open_now.contains(id), "a mapping's port is open");
   }
   world.expect(world.ports->open_now.size() == relay.mappings().all().size(), "no port is open without a mapping");
 }
 
+bool within_rights(const core::Rights& rights, const core::Mapping& mapping) {
+  if (mapping.automatic && rights.automatic) return true;
+  for (std::uint16_t i = 0; i < mapping.public_ports.count; ++i) {
+    const net::Port port = mapping.public_ports.nth(i).port;
+    const bool covered = std::any_of(rights.ports.begin(), rights.ports.end(),
+                                     [&](const core::PortRange& range) { return range.contains(port); });
+    if (mapping.automatic || !covered) return false;
+  }
+  return true;
+}
+
+void check_rights(World& world) {
+  std::map<core::AgentId, std::uint32_t> made;
+  for (const auto& [id, entry] : world.relay->mappings().all()) {
+    const core::Mapping& mapping = entry.mapping;
+    world.expect(!mapping.expires || *mapping.expires > world.clock.wall(), "a mapping has ended by its time");
+    for (const auto& [other_id, other] : world.relay->mappings().all()) {
+      world.expect(id == other_id || !mapping.public_ports.overlaps(other.mapping.public_ports),
+                   "a public port belongs to one mapping");
+    }
+    if (mapping.origin != core::Origin::kAgent) continue;
+    const core::Rights& rights = world.relay->agents().find(mapping.agent)->rights;
+    world.expect(within_rights(rights, mapping), "an agent's own mapping is within its rights");
+    world.expect(++made[mapping.agent] <= rights.mappings_max, "an agent has no more mappings than it may");
+  }
+}
+
+/// What an agent shows to people is so.
+void check_declared(World& world, const Machine& machine) {
+  const auto* record = world.relay->agents().find(machine.name);
+  if (record == nullptr) return;
+  world.expect(machine.last_asked == machine.wishes, "the last list was answered");
+  for (const auto& [serial, answers] : machine.wire->answers) world.expect(answers > 0, "every declare is answered");
+  for (std::size_t i = 0; i < machine.last_asked.size() && i < machine.last_declared.outcomes.size(); ++i) {
+    const auto& outcome = machine.last_declared.outcomes[i];
+    world.expect(outcome.address.empty() != outcome.error.empty(), "a wish has an address or an error");
+    const auto& all = world.relay->mappings().all();
+    const bool there = std::any_of(all.begin(), all.end(), [&](const auto& item) {
+      const core::Mapping& mapping = item.second.mapping;
+      return mapping.agent == record->id && mapping.origin == core::Origin::kAgent &&
+             mapping.target == machine.last_asked[i].target &&
+             world.relay->address_of(mapping.public_ports) == outcome.address;
+    });
+    world.expect(outcome.address.empty() || there, "a declared mapping is there");
+  }
+}
+
 void check_quiet_world(World& world) {
   check_books(world);
+  check_rights(world);
+  for (const auto& machine : world.machines) check_declared(world, *machine);
   for (const auto& machine : world.machines) {
     const auto* record = world.relay->agents().find(machine->name);
     world.expect(record != nullptr && world.relay->sessions().active(record->id) != nullptr,
@@ -111,7 +233,12 @@ void check_quiet_world(World& world) {
 
 std::vector<std::string> live_through(std::uint64_t seed) {
   World world(seed);
-  for (int i = 0; i < kMachines; ++i) world.join(world.add_machine(), agent_name(static_cast<std::uint64_t>(i)));
+  for (int i = 0; i < kMachines; ++i) {
+    world.add_machine();
+    world.machines.back()->wishes = some_wishes(world);
+    world.join(i, agent_name(static_cast<std::uint64_t>(i)));
+    world.set_rights(agent_name(static_cast<std::uint64_t>(i)), some_rights(world));
+  }
   world.run_for(kSecond);
   for (std::uint16_t port = 8000; port < 8003; ++port) world.map(port, agent_name(port % kMachines));
   for (int step = 0; step < 60; ++step) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// ListenerTable on real loopback ports: what opening, closing and retaining do, and who is named when a port is taken.
 #include "holder/listener_table.hpp"
 
 #include <fcntl.h>
@@ -42,6 +43,23 @@ TEST(ListenerTable, OpensAGroupOfListeningSockets) {
     EXPECT_NE(::fcntl(socket, F_GETFD) & FD_CLOEXEC, 0);
   }
   EXPECT_EQ(table.socket_count(), 3U);
+}
+
+// The death of whoever has accepted it, at whatever moment, must not look like an orderly end.
+TEST(ListenerTable, AcceptedConnectionsResetOnClose) {
+  ListenerTable table;
+  for (const ListenerKind kind : {ListenerKind::kPublic, ListenerKind::kTunnel}) {
+    const auto endpoint = free_endpoint();
+    const int listener = table.open(endpoint, kind, 1).sockets[0];
+    const Fd visitor = connect_to(endpoint);
+    ASSERT_TRUE(visitor.valid());
+    Fd accepted(::accept(listener, nullptr, nullptr));
+    ASSERT_TRUE(accepted.valid());
+    accepted.reset();
+    char byte = 0;
+    EXPECT_EQ(::recv(visitor.get(), &byte, 1, 0), -1);
+    EXPECT_EQ(errno, ECONNRESET);
+  }
 }
 
 TEST(ListenerTable, ReopeningGivesTheSameSocketsWithTheirBacklog) {

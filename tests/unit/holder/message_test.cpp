@@ -79,6 +79,28 @@ TEST(Message, EveryFieldIsChecked) {
   refused(with(ready, [](Request& r) { r.count = 1; }), "count");
 }
 
+TEST(Message, EveryByteChangedIsRefusedOrARequestWithinItsLimits) {
+  for (const Request& good :
+       {make_open(1, kFour, ListenerKind::kPublic, 1), make_open(2, kSix, ListenerKind::kTunnel, 64),
+        make_close(3, kSix), make_request(RequestType::kReady, 4)}) {
+    std::array<std::byte, sizeof(Request)> packet{};
+    for (std::size_t at = 0; at < packet.size(); ++at) {
+      for (int step = 1; step < 256; ++step) {
+        std::memcpy(packet.data(), &good, sizeof good);
+        packet[at] = static_cast<std::byte>(std::to_integer<int>(packet[at]) + step);
+        const auto checked = check_request(packet);
+        if (!checked) {
+          ASSERT_EQ(checked.error().code(), Code::kProtocol);
+          continue;
+        }
+        ASSERT_GE(at, 4U) << "the magic was changed";
+        ASSERT_LE(checked->count, 64U);
+        ASSERT_NE(checked->request_id, 0U);
+      }
+    }
+  }
+}
+
 TEST(Message, EverySizeButTheRightOneIsRefused) {
   std::array<std::byte, sizeof(Request) + 8> packet{};
   const Request open = make_open(1, kFour, ListenerKind::kPublic, 1);

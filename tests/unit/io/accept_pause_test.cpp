@@ -14,7 +14,7 @@ namespace nfr::io {
 namespace {
 
 /// The process log, kept. UBSan opens a pipe to look at an object's type the first time it meets it and remembers
-/// afterwards: hence the first line, written while there still are descriptors.
+/// afterwards: hence the first line, and accept_once(), while there still are descriptors.
 class KeptLog {
  public:
   KeptLog() {
@@ -61,6 +61,17 @@ class NoDescriptors {
   std::vector<Fd> taken_;
 };
 
+void accept_once(Loop& loop) {
+  const Listener listener = listen_loopback();
+  const Fd client = connect_to(listener);
+  Recorder accept;
+  loop.accept(accept, listener.fd.get());
+  while (accept.results.empty()) loop.run_once(50ms);
+  const Fd accepted(accept.results.front());
+  loop.cancel(accept);
+  while (accept.in_flight()) loop.run_once(50ms);
+}
+
 TEST_F(LoopTest, AcceptRestsWhileDescriptorsAreShortThenGoesOn) {
   const Listener listener = listen_loopback();
   std::vector<Fd> clients;
@@ -68,6 +79,7 @@ TEST_F(LoopTest, AcceptRestsWhileDescriptorsAreShortThenGoesOn) {
   std::vector<Fd> accepted;
   Recorder accept;
   const KeptLog log;
+  accept_once(*loop);
   accept.then = [&](Completion& completion) { accepted.emplace_back(completion.result); };
   {
     NoDescriptors none;
@@ -99,6 +111,7 @@ TEST_F(LoopTest, ARestingAcceptCanBeCancelled) {
   const Fd client = connect_to(listener);
   Recorder accept;
   const KeptLog log;
+  accept_once(*loop);
   NoDescriptors none;
   loop->accept(accept, listener.fd.get());
   settle();

@@ -129,7 +129,7 @@ TEST(AnswerMessage, RoundTripsOfEveryReason) {
     ASSERT_TRUE(again.ok());
     EXPECT_EQ(*again, refused);
   }
-  EXPECT_EQ(count, 10);
+  EXPECT_EQ(count, 11);
 }
 
 TEST(AnswerMessage, EveryFlippedBitAndEveryTruncationIsRefused) {

@@ -6,10 +6,10 @@
 #include <functional>
 #include <memory>
 
+#include "harness/temp_dir.hpp"
 #include "samples.hpp"
 #include "store/memory_store.hpp"
 #include "store/sqlite_store.hpp"
-#include "temp_dir.hpp"
 
 namespace nfr::store {
 namespace {
@@ -47,7 +47,7 @@ class Conformance : public ::testing::TestWithParam<Kind> {
     return state ? *state : core::StateStore::State{};
   }
 
-  TempDir directory_;
+  test::TempDir directory_;
   std::unique_ptr<core::StateStore> store_;
 };
 
@@ -67,6 +67,7 @@ TEST_P(Conformance, EveryFieldOfAnAgentComesBack) {
   EXPECT_EQ(agents[0].token_hash, expected.token_hash);
   EXPECT_EQ(agents[0].token_expires, expected.token_expires);
   EXPECT_TRUE(agents[0].revoked);
+  EXPECT_EQ(agents[0].rights, expected.rights);
   EXPECT_EQ(agents[0].created, expected.created);
 }
 
@@ -89,12 +90,74 @@ TEST_P(Conformance, EveryFieldOfAMappingComesBack) {
   ASSERT_EQ(mappings.size(), 1u);
   const auto expected = sample_mapping(agent, "[2001:db8::1]:8888");
   EXPECT_EQ(mappings[0].id, id);
-  EXPECT_EQ(mappings[0].public_endpoint, expected.public_endpoint);
+  EXPECT_EQ(mappings[0].public_ports, expected.public_ports);
   EXPECT_EQ(mappings[0].agent, agent);
   EXPECT_EQ(mappings[0].target, expected.target);
   EXPECT_EQ(mappings[0].leg, core::Leg::kTls);
   EXPECT_EQ(mappings[0].idle_timeout, Millis(90'000));
+  EXPECT_EQ(mappings[0].proxy, expected.proxy);
+  EXPECT_EQ(mappings[0].admission, expected.admission);
+  EXPECT_EQ(mappings[0].origin, expected.origin);
+  EXPECT_TRUE(mappings[0].automatic);
+  EXPECT_EQ(mappings[0].expires, expected.expires);
   EXPECT_EQ(mappings[0].created, expected.created);
+}
+
+TEST_P(Conformance, TargetsOfEveryKindAndRangesComeBack) {
+  const AgentId agent = add_agent("client1");
+  for (const char* text : {"127.0.0.1:3306", "db.lan:3306", "unix:/run/app.sock"}) {
+    auto mapping = sample_mapping(agent, std::to_string(8000 + state().mappings.size()));
+    mapping.target = *core::Target::parse(text);
+    ASSERT_TRUE(store_->put_mapping(mapping));
+    EXPECT_EQ(state().mappings.back().target.text(), text);
+  }
+  auto range = sample_mapping(agent, "5000-5100");
+  range.target = *core::Target::parse("[2001:db8::7]:6000-6100");
+  range.admission = {};
+  range.expires.reset();
+  ASSERT_TRUE(store_->put_mapping(range));
+  EXPECT_EQ(state().mappings.back().public_ports.count, 101);
+  EXPECT_EQ(state().mappings.back().target, range.target);
+  EXPECT_EQ(state().mappings.back().admission, core::Admission{});
+  EXPECT_FALSE(state().mappings.back().expires);
+}
+
+TEST_P(Conformance, ChangesOfSeveralMappingsAreAllOrNothing) {
+  const AgentId agent = add_agent("client1");
+  const MappingId first = add_mapping(agent, "8001");
+  const MappingId second = add_mapping(agent, "8002");
+  auto moved = sample_mapping(agent, "8003");
+  moved.id = second;
+  // 8001 is free for a new mapping once the old one is gone.
+  const auto ids = store_->change_mappings({first}, {moved, sample_mapping(agent, "8001")});
+  ASSERT_TRUE(ids) << ids.error().message();
+  ASSERT_EQ(ids->size(), 2u);
+  EXPECT_EQ((*ids)[0], second);
+  const auto before = state().mappings;
+  ASSERT_EQ(before.size(), 2u);
+  EXPECT_EQ(before[0].public_ports.text(), "8003/tcp");
+  EXPECT_EQ(before[1].public_ports.text(), "8001/tcp");
+  const auto failed = store_->change_mappings({second}, {sample_mapping(agent, "8005"), sample_mapping(agent, "8001")});
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code(), Code::kExists);
+  ASSERT_EQ(state().mappings.size(), 2u);
+  EXPECT_EQ(state().mappings[0].public_ports.text(), "8003/tcp");
+}
+
+TEST_P(Conformance, ChosenPortsAreRememberedOncePerTargetAndGoWithTheirAgent) {
+  const AgentId agent = add_agent("client1");
+  const AgentId other = add_agent("client2");
+  ASSERT_TRUE(store_->remember_port({agent, "127.0.0.1:3000", net::Port{31000}}));
+  ASSERT_TRUE(store_->remember_port({other, "127.0.0.1:3000", net::Port{31001}}));
+  ASSERT_TRUE(store_->remember_port({agent, "127.0.0.1:3000", net::Port{31002}}));
+  const auto memories = state().memories;
+  ASSERT_EQ(memories.size(), 2u);
+  EXPECT_EQ(memories[0], (core::PortMemory{other, "127.0.0.1:3000", net::Port{31001}}));
+  EXPECT_EQ(memories[1], (core::PortMemory{agent, "127.0.0.1:3000", net::Port{31002}}));
+  EXPECT_FALSE(store_->remember_port({agent, "no target", net::Port{31002}}));
+  EXPECT_FALSE(store_->remember_port({AgentId{77}, "127.0.0.1:1", net::Port{31002}}));
+  ASSERT_TRUE(store_->remove_agent(other));
+  EXPECT_EQ(state().memories.size(), 1u);
 }
 
 TEST_P(Conformance, WildcardPlainLegAndNoLegComeBack) {
@@ -103,12 +166,12 @@ TEST_P(Conformance, WildcardPlainLegAndNoLegComeBack) {
   mapping.leg = core::Leg::kPlain;
   mapping.idle_timeout = Millis(0);
   ASSERT_TRUE(store_->put_mapping(mapping));
-  mapping.public_endpoint = *core::parse_public("192.0.2.1:8889");
+  mapping.public_ports = *core::PublicPorts::parse("192.0.2.1:8889");
   mapping.leg.reset();
   ASSERT_TRUE(store_->put_mapping(mapping));
   const auto mappings = state().mappings;
   ASSERT_EQ(mappings.size(), 2u);
-  EXPECT_TRUE(mappings[0].public_endpoint.address.is_wildcard());
+  EXPECT_TRUE(mappings[0].public_ports.first.address.is_wildcard());
   EXPECT_EQ(mappings[0].leg, core::Leg::kPlain);
   EXPECT_EQ(mappings[0].idle_timeout, Millis(0));
   EXPECT_FALSE(mappings[1].leg);
@@ -151,7 +214,7 @@ TEST_P(Conformance, UpdateMovesAMapping) {
   const auto mappings = state().mappings;
   ASSERT_EQ(mappings.size(), 1u);
   EXPECT_EQ(mappings[0].agent, second);
-  EXPECT_EQ(mappings[0].public_endpoint.port.value, 8889);
+  EXPECT_EQ(mappings[0].public_ports.first.port.value, 8889);
   EXPECT_FALSE(mappings[0].leg);
 }
 
@@ -183,7 +246,7 @@ TEST_P(Conformance, DuplicatePublicEndpointIsRefusedAndNamed) {
   const auto updated = store_->put_mapping(moved);
   ASSERT_FALSE(updated);
   EXPECT_EQ(updated.error().code(), Code::kExists);
-  EXPECT_EQ(state().mappings.at(1).public_endpoint.port.value, 8889);
+  EXPECT_EQ(state().mappings.at(1).public_ports.first.port.value, 8889);
 }
 
 TEST_P(Conformance, UnknownIdsAreNotFound) {
@@ -232,7 +295,7 @@ TEST_P(Conformance, WhatCouldNotBeReadBackIsRefused) {
   const AgentId agent = add_agent("client1");
   EXPECT_EQ(store_->put_agent(sample_agent("two\nlines")).error().code(), Code::kInvalid);
   auto mapping = sample_mapping(agent, "8888");
-  mapping.public_endpoint.port.value = 0;
+  mapping.public_ports.first.port.value = 0;
   EXPECT_EQ(store_->put_mapping(mapping).error().code(), Code::kInvalid);
   mapping = sample_mapping(agent, "8888");
   mapping.target.endpoint.port.value = 0;

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "harness/temp_dir.hpp"
 #include "samples.hpp"
 #include "store/sqlite_store.hpp"
-#include "temp_dir.hpp"
 
 namespace nfr::store {
 namespace {
@@ -72,14 +72,14 @@ std::size_t verified_prefix(const std::string& path) {
     EXPECT_EQ(state->agents[i].key, digest_of(0));
   }
   for (std::size_t i = 0; i < mappings; ++i) {
-    EXPECT_EQ(state->mappings[i].public_endpoint.port.value, 1 + i);
+    EXPECT_EQ(state->mappings[i].public_ports.first.port.value, 1 + i);
     EXPECT_EQ(state->mappings[i].agent, state->agents[i].id);
   }
   return agents + mappings;
 }
 
 TEST(Durability, KilledTwoHundredTimesInTheMiddleOfWriting) {
-  TempDir directory(TempDir::Where::kMemory);  // a killed process loses nothing that the kernel has
+  test::TempDir directory(test::TempDir::Where::kMemory);  // a killed process loses nothing that the kernel has
   const std::string path = directory.file("state.db");
   std::size_t written = 0;
   std::size_t died_inside_a_write = 0;
@@ -110,7 +110,7 @@ TEST(Durability, KilledTwoHundredTimesInTheMiddleOfWriting) {
 }
 
 TEST(Durability, LogCutAtAnyPointOpensWithAPrefix) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   // A first, closed generation: its pages are in the file itself, the rest only in the log.
   ASSERT_TRUE(SqliteStore::open(path));

@@ -9,9 +9,9 @@
 #include <fstream>
 #include <iterator>
 
+#include "harness/temp_dir.hpp"
 #include "samples.hpp"
 #include "store/sqlite_store.hpp"
-#include "temp_dir.hpp"
 
 namespace nfr::store {
 namespace {
@@ -37,7 +37,7 @@ void run_sql(const std::string& path, const char* sql) {
 }
 
 TEST(Migrations, EmptyFileReachesTheNewestVersion) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   ASSERT_TRUE(SqliteStore::open(path));
   auto database = Database::open(path);
@@ -48,7 +48,7 @@ TEST(Migrations, EmptyFileReachesTheNewestVersion) {
 }
 
 TEST(Migrations, SettingsThatMakeACommitDurableAreOn) {
-  TempDir directory;
+  test::TempDir directory;
   auto database = Database::open(directory.file("state.db"));
   ASSERT_TRUE(database);
   ASSERT_TRUE(migrate(*database, schema_steps()));
@@ -58,7 +58,7 @@ TEST(Migrations, SettingsThatMakeACommitDurableAreOn) {
 }
 
 TEST(Migrations, OlderVersionGetsOnlyTheMissingSteps) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   const std::array<const char*, 1> old_steps = {kOne};
   const std::array<const char*, 2> new_steps = {kOne, kTwo};
@@ -76,7 +76,7 @@ TEST(Migrations, OlderVersionGetsOnlyTheMissingSteps) {
 }
 
 TEST(Migrations, FailedStepLeavesTheVersionBeforeIt) {
-  TempDir directory;
+  test::TempDir directory;
   auto database = Database::open(directory.file("state.db"));
   ASSERT_TRUE(database);
   const std::array<const char*, 3> steps = {kOne, kTwo, kBroken};
@@ -89,7 +89,7 @@ TEST(Migrations, FailedStepLeavesTheVersionBeforeIt) {
 }
 
 TEST(Migrations, NewerVersionIsRefusedUntouchedNamingBoth) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   run_sql(path, "PRAGMA application_id = 1313231443; PRAGMA user_version = 41; CREATE TABLE future (x)");
   const std::string before = contents(path);
@@ -102,7 +102,7 @@ TEST(Migrations, NewerVersionIsRefusedUntouchedNamingBoth) {
 }
 
 TEST(Migrations, DatabaseOfAnotherProgramIsRefusedUntouched) {
-  TempDir directory;
+  test::TempDir directory;
   for (const char* sql : {"CREATE TABLE theirs (x)", "PRAGMA user_version = 1", "PRAGMA application_id = 5"}) {
     const std::string path = directory.file("other.db");
     std::filesystem::remove(path);
@@ -116,7 +116,7 @@ TEST(Migrations, DatabaseOfAnotherProgramIsRefusedUntouched) {
 }
 
 TEST(Migrations, StateSurvivesReopeningAndIdsGoOn) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   core::AgentId removed;
   {

@@ -16,9 +16,9 @@
 #include <functional>
 #include <iostream>
 
+#include "harness/temp_dir.hpp"
 #include "samples.hpp"
 #include "store/sqlite_store.hpp"
-#include "temp_dir.hpp"
 
 namespace nfr::store {
 namespace {
@@ -82,7 +82,7 @@ void expect_full_disk_is_survived(SqliteStore& store, const std::string& path, c
 }
 
 TEST(Trouble, FileLimitActsAsAFullDisk) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   in_child([&] {
     ::signal(SIGXFSZ, SIG_IGN);
@@ -118,7 +118,7 @@ class SmallDisk {
 };
 
 TEST(Trouble, FullDisk) {
-  TempDir directory;
+  test::TempDir directory;
   const SmallDisk disk(directory.file("disk"), "size=512k,mode=700");
   if (!disk.mounted) GTEST_SKIP() << "needs capability: mount";
   const std::string path = directory.file("disk/state.db");
@@ -133,7 +133,7 @@ TEST(Trouble, FullDisk) {
 }
 
 TEST(Trouble, DiskFullAtTheFirstStart) {
-  TempDir directory;
+  test::TempDir directory;
   const SmallDisk disk(directory.file("disk"), "size=16k,mode=700");
   if (!disk.mounted) GTEST_SKIP() << "needs capability: mount";
   const Error error = open_error(directory.file("disk/state.db"));
@@ -144,7 +144,7 @@ TEST(Trouble, DiskFullAtTheFirstStart) {
 }
 
 TEST(Trouble, ReadOnlyDirectory) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string inner = directory.file("inner");
   std::filesystem::create_directory(inner);
   const std::string path = inner + "/state.db";
@@ -165,7 +165,7 @@ TEST(Trouble, ReadOnlyDirectory) {
 }
 
 TEST(Trouble, ReadOnlyFileSystem) {
-  TempDir directory;
+  test::TempDir directory;
   const SmallDisk disk(directory.file("disk"), "size=1m,mode=700");
   if (!disk.mounted) GTEST_SKIP() << "needs capability: mount";
   const std::string path = directory.file("disk/state.db");
@@ -175,19 +175,19 @@ TEST(Trouble, ReadOnlyFileSystem) {
 }
 
 TEST(Trouble, MissingDirectory) {
-  TempDir directory;
+  test::TempDir directory;
   const Error error = open_error(directory.file("nowhere/state.db"));
   EXPECT_THAT(error.message(), AllOf(HasSubstr("No such file or directory"), HasSubstr("nowhere must exist")));
 }
 
 TEST(Trouble, DirectoryInPlaceOfTheFile) {
-  TempDir directory;
+  test::TempDir directory;
   std::filesystem::create_directory(directory.file("state.db"));
   EXPECT_THAT(open_error(directory.file("state.db")).message(), HasSubstr("a directory is in its place"));
 }
 
 TEST(Trouble, FifoInPlaceOfTheFile) {
-  TempDir directory;
+  test::TempDir directory;
   ASSERT_EQ(::mkfifo(directory.file("state.db").c_str(), 0600), 0);
   EXPECT_THAT(open_error(directory.file("state.db")).message(), HasSubstr("not a plain file"));
 }
@@ -198,7 +198,7 @@ TEST(Trouble, PathThatCannotBeOne) {
 }
 
 TEST(Trouble, FileThatIsNoDatabase) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   std::ofstream(path) << std::string(8192, 'x');
   ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
@@ -208,7 +208,7 @@ TEST(Trouble, FileThatIsNoDatabase) {
 }
 
 TEST(Trouble, EveryDamagedPageIsNoticedOrHarmless) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   {
     auto store = SqliteStore::open(path);
@@ -237,7 +237,7 @@ TEST(Trouble, EveryDamagedPageIsNoticedOrHarmless) {
 }
 
 TEST(Trouble, FilesArePrivateWhateverTheUmask) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   for (const mode_t mask : {mode_t{0}, mode_t{0377}}) {
     in_child([&] {
@@ -254,7 +254,7 @@ TEST(Trouble, FilesArePrivateWhateverTheUmask) {
 }
 
 TEST(Trouble, FileOthersMayReadIsRefusedWithTheChmod) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   ASSERT_TRUE(SqliteStore::open(path));
   for (const mode_t mode : {0640u, 0604u, 0620u, 0601u}) {
@@ -268,7 +268,7 @@ TEST(Trouble, FileOthersMayReadIsRefusedWithTheChmod) {
 }
 
 TEST(Trouble, LeftOverLogOthersMayReadIsRefused) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   std::ofstream(path + "-wal") << "";
   ASSERT_EQ(::chmod((path + "-wal").c_str(), 0644), 0);
@@ -277,7 +277,7 @@ TEST(Trouble, LeftOverLogOthersMayReadIsRefused) {
 
 TEST(Trouble, FileOfAnotherUser) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs capability: root";
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   ASSERT_TRUE(SqliteStore::open(path));
   ASSERT_EQ(::chmod(directory.path().c_str(), 0777), 0);
@@ -288,7 +288,7 @@ TEST(Trouble, FileOfAnotherUser) {
 }
 
 TEST(Trouble, LockedByAnotherProgram) {
-  TempDir directory;
+  test::TempDir directory;
   const std::string path = directory.file("state.db");
   auto store = SqliteStore::open(path);
   ASSERT_TRUE(store);
@@ -305,7 +305,7 @@ TEST(Trouble, LockedByAnotherProgram) {
 }
 
 TEST(Trouble, RelativePathThatLooksLikeAUri) {
-  TempDir directory;
+  test::TempDir directory;
   in_child([&] {
     ASSERT_EQ(::chdir(directory.path().c_str()), 0);
     const auto store = SqliteStore::open("file:x?mode=memory");

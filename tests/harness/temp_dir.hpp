@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// TempDir: a directory of one test, removed with its contents at the end. In /tmp or $TMPDIR, or in memory for a test
-// that makes thousands of commits and does not care whether they reach a disk.
+// TempDir: a directory of one test of any room, removed with its contents at the end. In /tmp or $TMPDIR, or in memory
+// for a test that makes thousands of commits and does not care whether they reach a disk.
 #pragma once
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #include "base/assert.hpp"
 
-namespace nfr::store {
+namespace nfr::test {
 
 class TempDir {
  public:
@@ -21,7 +21,7 @@ class TempDir {
   explicit TempDir(Where where = Where::kDisk) {
     const bool in_memory = where == Where::kMemory && ::access("/dev/shm", W_OK | X_OK) == 0;
     const std::filesystem::path base = in_memory ? "/dev/shm" : std::filesystem::temp_directory_path();
-    std::string pattern = (base / "nfr-store-XXXXXX").string();
+    std::string pattern = (base / "nfr-test-XXXXXX").string();
     NFR_ASSERT(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }
@@ -39,4 +39,4 @@ class TempDir {
   std::string path_;
 };
 
-}  // namespace nfr::store
+}  // namespace nfr::test
