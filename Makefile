@@ -74,4 +74,4 @@ uninstall: ## remove what install put there; PURGE=1 also state and configuratio
 	@scripts/uninstall
 
 clean: ## remove the build directories
-	@rm -rf build build-asan build-tsan build-agent build-fuzz
+	@rm -rf build build-asan build-tsan build-agent build-fuzz build-tests

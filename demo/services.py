@@ -38,7 +38,7 @@ def start_mariadb(stage) -> None:
 def _make_database(stage, directory: str, common: list[str]) -> None:
     with open(f"{directory}/init.sql", "w", encoding="utf-8") as file:
         file.write(SQL)
-    words = ["mariadb-install-db", *common, "--skip-test-db", "--auth-root-authentication-method=normal"]
+    words = ["mariadb-install-db", *common, "--force", "--skip-test-db", "--auth-root-authentication-method=normal"]
     code, said = stage.agent.run(shlex.join(words))
     if code != 0:
         reasons = [line for line in said.splitlines() if "ERROR" in line or "No space" in line] or said.splitlines()
