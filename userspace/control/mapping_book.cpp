@@ -227,7 +227,9 @@ void MappingBook::replace(Entry& entry, core::Mapping mapping, const Done& done)
     if (!stored) return done(stored.error().context(fmt::format("storing mapping {}", mapping.public_ports.text())));
     entry.mapping = mapping;
   }
-  if (!entry.opening && entry.port_fault.empty()) return done(mapping);
+  // An operator who asks again wants the port tried again; an agent is told what is wrong with it.
+  const bool try_again = !entry.port_fault.empty() && mapping.origin == core::Origin::kOperator;
+  if (!entry.opening && !try_again) return done(mapping);
   // Whether this mapping holds is not known yet: not to be promised to a second one who asks either.
   waiting_.emplace(mapping.id, [mapping, done](const Status& opened) {
     if (!opened) return done(opened.error());

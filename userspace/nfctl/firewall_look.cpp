@@ -35,6 +35,7 @@ std::string firewall_lines(const json& result, bool talks, const Environment& en
   const json& text = member(result, "public");
   const auto ports = core::PublicPorts::parse(text.is_string() ? text.get<std::string>() : "");
   if (!ports || ports->first.address.is_loopback()) return "";
+  if (!environment.read || !environment.output_of) return "";  // nothing to look with
   if (!environment.root) {
     return talks || environment.terminal ? "note: this machine's firewall was not looked at (needs root)\n" : "";
   }

@@ -32,7 +32,8 @@ constexpr std::size_t kNetworksMax = 1000;
 Status number_argument(const nlohmann::json& args, const char* name, std::uint64_t max, std::uint32_t& out) {
   const auto found = args.find(name);
   if (found == args.end()) return {};
-  if (found->is_number_unsigned() && found->get<std::uint64_t>() <= max) {
+  const bool whole = found->is_number_unsigned() || (found->is_number_integer() && found->get<std::int64_t>() >= 0);
+  if (whole && found->get<std::uint64_t>() <= max) {
     out = found->get<std::uint32_t>();
     return {};
   }

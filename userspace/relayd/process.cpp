@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <thread>
@@ -232,8 +233,15 @@ void Process::serve_if_complete() {
 
 // A shortage (disk, memory, descriptors) may pass: the holder then tries again and keeps the public ports meanwhile.
 int exit_code_of(const Error& error) {
-  const bool lasting = error.code() == Code::kInvalid || error.code() == Code::kDenied || error.code() == Code::kExists;
-  return lasting ? holder::kExitConfiguration : 1;
+  switch (error.os_errno()) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case ENOSPC:
+    case EDQUOT: return 1;
+    default: return error.code() == Code::kExhausted ? 1 : holder::kExitConfiguration;
+  }
 }
 
 void Process::fail(const Error& error) {

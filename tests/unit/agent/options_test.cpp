@@ -76,8 +76,9 @@ TEST_F(OptionsTest, AllowTakesAnyNumberOfRules) {
 }
 
 TEST_F(OptionsTest, MistakesAreNamedAndEscaped) {
-  EXPECT_EQ(error_of({}), "what to do? join, run or allow; see nfagent --help");
-  EXPECT_EQ(error_of({"frob\x1b"}), "'frob\\x1b' is no command of nfagent: join, run or allow; see nfagent --help");
+  EXPECT_EQ(error_of({}), "what to do? join, run, expose, status or allow; see nfagent --help");
+  EXPECT_EQ(error_of({"frob\x1b"}),
+            "'frob\\x1b' is no command of nfagent: join, run, expose, status or allow; see nfagent --help");
   EXPECT_EQ(error_of({"run", "x"}), "run takes no 'x'; see nfagent --help");
   EXPECT_NE(error_of({"run", "--frob"}).find("frob"), std::string::npos);
   EXPECT_NE(parse_alone({"run", "--state"}).error().message().find("state"), std::string::npos);

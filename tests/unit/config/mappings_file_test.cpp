@@ -58,7 +58,7 @@ TEST(MappingsFile, PortsMayBeNumbersAndNothingIsAllowed) {
   EXPECT_TRUE(parse_mappings("", "m.toml")->empty());
   const auto mappings = parse_mappings(
       "[[mapping]]\npublic = 8888\nagent = \"a\"\ntarget = 3306\nidle = \"never\"\n"
-      "[[mapping]]\npublic = \"auto\"\nagent = \"a\"\ntarget = 'unix:/run/a \"b\"\\c'\n",
+      "[[mapping]]\npublic = \"auto\"\nagent = \"a\"\ntarget = 'unix:/run/a \"b\"c'\n",
       "m.toml");
   ASSERT_TRUE(mappings) << mappings.error().message();
   const auto again = parse_mappings(write_mappings(*mappings), "again");

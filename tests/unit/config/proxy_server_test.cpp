@@ -104,12 +104,11 @@ TEST(AgentMappings, MistakesAreNamedAtTheirLine) {
   EXPECT_THAT(mistake("[[mapping]]\npublic = 80\ntarget = \"x\""), HasSubstr("line 3: target = 'x'"));
   EXPECT_THAT(mistake("\n[[mapping]]\npublic = 80"), HasSubstr("line 2: 'target' is missing"));
   EXPECT_THAT(mistake("[[mapping]]\npublic = 80\ntarget = 22\ntaget = 1"),
-              HasSubstr("line 4: [[mapping]] unknown key 'taget'; did you mean 'target'?"));
+              HasSubstr("line 4: unknown key 'taget'; did you mean 'target'?"));
   EXPECT_THAT(mistake("[[mapping]]\npublic = \"80-81\"\ntarget = 22"), HasSubstr("has 2 port(s)"));
   EXPECT_THAT(mistake("[[mapping]]\npublic = 80\ntarget = 1\n[[mapping]]\npublic = \"79-80\"\ntarget = \"1-2\""),
-              HasSubstr("line 5: [[mapping]] public: 80/tcp and 79-80/tcp of two tables overlap"));
-  EXPECT_THAT(mistake("[mapping]\npublic = 80"),
-              HasSubstr("line 1: mapping = a table: expected tables, each beginning with [[mapping]]"));
+              HasSubstr("line 5: public: 80/tcp and 79-80/tcp of two tables overlap"));
+  EXPECT_THAT(mistake("[mapping]\npublic = 80"), HasSubstr("line 1: mapping = a table: expected tables, [[mapping]]"));
   EXPECT_THAT(mistake("mapping = 5"), HasSubstr("expected tables"));
   EXPECT_THAT(mistake("mapping = []"), HasSubstr("accepted"));
   EXPECT_THAT(mistake("[[mapping]]\npublic = 80\ntarget = 1\nleg = \"x\""), HasSubstr("line 4"));

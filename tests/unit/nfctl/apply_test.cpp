@@ -22,7 +22,7 @@ const json kEverySetting = {{"public", "203.0.113.5:5000-5001/tcp"},
 
 TEST_F(Apply, ExportIsWhatApplyAsksFor) {
   const json mappings = {{{"public", "8888/tcp"}, {"agent", "client1"}, {"target", "127.0.0.1:3306"}},
-                         {{"public", "auto"}, {"agent", "home"}, {"target", "unix:/run/a \"b\"\\c.sock"}},
+                         {{"public", "auto"}, {"agent", "home"}, {"target", "unix:/run/a \"b\"c.sock"}},
                          kEverySetting};
   answers["export"] = {{"mappings", mappings}};
   const Outcome exported = type("export");

@@ -41,8 +41,8 @@ TEST(MapRequest, TakesWhatNfctlSends) {
 }
 
 TEST(MapRequest, TakesWhoMayVisit) {
-  json args = with("allow", {"10.0.0.0/8", "2001:db8::/32", "10.0.0.0/8"});
-  args["deny"] = {"10.1.2.3"};
+  json args = with("allow", json::array({"10.0.0.0/8", "2001:db8::/32", "10.0.0.0/8"}));
+  args["deny"] = json::array({"10.1.2.3"});
   args["max_flows"] = 100;
   args["max_per_source"] = 5;
   args["rate"] = 10;
@@ -73,7 +73,7 @@ TEST(MapRequest, NamesWhatIsWrong) {
       {with("leg", 5), "leg '': expected plain or tls"},
       {with("proxy", "v3"), "PROXY protocol 'v3': expected v1, v2 or none"},
       {with("allow", "10.0.0.0/8"), "allow: expected a list of networks"},
-      {with("deny", {"10.0.0.1/8"}), "has bits set beyond its prefix length"},
+      {with("deny", json::array({"10.0.0.1/8"})), "has bits set beyond its prefix length"},
       {with("rate", -1), "rate -1: expected a whole number from 0 to 1000000"},
       {with("max_flows", "many"), "max_flows \"many\": expected a whole number"},
       {with("for_ms", 999), "--for 999 ms: expected 1 s to 10 years"},
@@ -94,25 +94,26 @@ TEST(MapRequest, NamesWhatIsWrong) {
 
 TEST(ApplyRequests, NameTheEntryAtFault) {
   EXPECT_TRUE(apply_requests({{"mappings", json::array()}}));
-  EXPECT_EQ(apply_requests({{"mappings", {kGood, with("public", "auto")}}})->size(), 2u);
-  const auto failed = apply_requests({{"mappings", {kGood, with("target", "x")}}});
+  EXPECT_EQ(apply_requests({{"mappings", json::array({kGood, with("public", "auto")})}})->size(), 2u);
+  const auto failed = apply_requests({{"mappings", json::array({kGood, with("target", "x")})}});
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().message().rfind("mapping 2: ", 0), 0u) << failed.error().message();
   EXPECT_FALSE(apply_requests(json::object()));
-  EXPECT_FALSE(apply_requests({{"mappings", {1}}}));
-  EXPECT_FALSE(apply_requests({{"mappings", {with("for_ms", 5000)}}}));
+  EXPECT_FALSE(apply_requests({{"mappings", json::array({1})}}));
+  EXPECT_FALSE(apply_requests({{"mappings", json::array({with("for_ms", 5000)})}}));
 }
 
 TEST(AdmissionChange, AddsClearsAndKeepsTheRest) {
   core::Admission before;
   before.allow = {*net::Network::parse("10.0.0.0/8")};
   before.flows_max = 7;
-  auto after = admission_change({{"allow_add", {"192.0.2.0/24"}}, {"rate", 3}}, before);
+  auto after = admission_change({{"allow_add", json::array({"192.0.2.0/24"})}, {"rate", 3}}, before);
   ASSERT_TRUE(after);
   EXPECT_EQ(after->allow.size(), 2u);
   EXPECT_EQ(after->flows_max, 7u);
   EXPECT_EQ(after->rate_per_source, 3u);
-  after = admission_change({{"allow_clear", true}, {"allow_add", {"192.0.2.7"}}, {"max_flows", 0}}, before);
+  after =
+      admission_change({{"allow_clear", true}, {"allow_add", json::array({"192.0.2.7"})}, {"max_flows", 0}}, before);
   ASSERT_TRUE(after);
   ASSERT_EQ(after->allow.size(), 1u);
   EXPECT_EQ(after->allow[0].text(), "192.0.2.7/32");
