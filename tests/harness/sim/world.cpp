@@ -178,9 +178,8 @@ bool World::map(std::uint16_t port, const std::string& agent, std::chrono::minut
 
 // Any session may be answered again now: an upper bound that is easy to be sure of.
 void World::may_retell() {
-  for (auto& machine : machines) {
-    if (machine->wire) ++machine->wire->retold;
-  }
+  // Of the relay's links, not the machines': a session whose machine has gone on lives until it is found silent.
+  for (auto& [id, link] : links_) ++link.first->retold;
 }
 
 void World::set_rights(const std::string& agent, const core::Rights& rights) {

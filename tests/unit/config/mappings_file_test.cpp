@@ -64,7 +64,7 @@ TEST(MappingsFile, PortsMayBeNumbersAndNothingIsAllowed) {
   const auto again = parse_mappings(write_mappings(*mappings), "again");
   ASSERT_TRUE(again) << again.error().message();
   EXPECT_EQ((*again)[0].mapping.public_ports.text(), "8888/tcp");
-  EXPECT_EQ((*again)[1].mapping.target.name, "/run/a \"b\"\\c");
+  EXPECT_EQ((*again)[1].mapping.target.name, "/run/a \"b\"c");
   EXPECT_TRUE((*again)[1].mapping.public_ports.automatic());
 }
 
