@@ -34,9 +34,10 @@ def set_up(lab):
 
 
 def traffic(lab, name):
+    # A reset that is lost is found by the channel's keepalive, 25 s later: only what outlasts that is stuck.
     connect = [f"{topology.RELAY4}:{PORTS['plain']}", f"[{topology.RELAY6}]:{PORTS['tls']}"]
     return streams.Streams(lab, name, connect, ["127.0.0.1:7100"], concurrency=32, size=4 << 20, resets=3, faults=True,
-                           seconds=3600).wait_running()
+                           seconds=3600, stall=40).wait_running()
 
 
 def survive(lab, name, count, kill, restart=None, listener_stays=False):
@@ -57,7 +58,7 @@ def survive(lab, name, count, kill, restart=None, listener_stays=False):
                    f"{name}: mappings and sessions are back")
         waits.append(time.monotonic() - began)
     run.end_soon()
-    result = run.finish(40)
+    result = run.finish(80)
     note(f"{name}: {count} deaths, back after {1000 * sorted(waits)[count // 2]:.0f} ms (median), "
          f"{1000 * max(waits):.0f} ms (worst)")
     check(max(waits) <= BACK_SECONDS, f"{name}: back only after {max(waits):.2f} s")
