@@ -84,17 +84,10 @@ AllowList::AllowList() {
 }
 
 Status AllowList::parse_ports(std::string_view text, Rule& rule) {
-  const std::size_t dash = text.find('-');
-  const auto low = net::parse_port(text.substr(0, dash));
-  if (!low) return low.error();
-  const auto high = dash == std::string_view::npos ? low : net::parse_port(text.substr(dash + 1));
-  if (!high) return high.error();
-  if (*low > *high) {
-    return Error(Code::kInvalid,
-                 fmt::format("the range {}-{} is empty; write the lower port first", low->value, high->value));
-  }
-  rule.low = *low;
-  rule.high = *high;
+  const auto range = PortRange::parse(text);
+  if (!range) return range.error();
+  rule.low = range->first;
+  rule.high.value = static_cast<std::uint16_t>(range->first.value + range->count - 1);
   return {};
 }
 
