@@ -33,7 +33,7 @@ void Agent::on_connected(core::AgentLink& link, const core::SessionKeys& keys) {
   close_reason_.clear();
   close_retry_.reset();
   link_->send(proto::encode(
-      proto::Hello{NFR_WIRE_VERSION, settings_.instance, settings_.software, settings_.leg_min, settings_.enroll}));
+      proto::Hello{{}, settings_.instance, settings_.software, settings_.leg_min, settings_.enroll}));
 }
 
 void Agent::on_dial_failed(std::string_view reason) {
@@ -109,8 +109,9 @@ void Agent::on_message(std::string_view payload) {
 
 void Agent::handle(const proto::Welcome& welcome) {
   if (state_ != State::kGreeting) return close("the relay greeted twice");
-  if (welcome.version != NFR_WIRE_VERSION || welcome.heartbeat_ms < 50)
-    return close("the relay's welcome makes no sense");
+  const auto version = proto::agree_version({}, {welcome.version, welcome.version});
+  if (!version) return close(version.error().message());
+  if (welcome.heartbeat_ms < 50) return close("the relay's welcome makes no sense");
   if (!core::parse_agent_name(welcome.name)) return close("the relay's welcome names no agent");
   state_ = State::kActive;
   session_ = welcome.session;

@@ -74,11 +74,12 @@ void SessionBook::log_refusal(const Session& session, const Error& error) {
 }
 
 void SessionBook::login(Session& session, const proto::Hello& hello) {
-  if (hello.version != NFR_WIRE_VERSION) {
-    return hang_up(
-        session, proto::ByeCode::kVersion,
-        fmt::format("agent speaks protocol {}, this relay {}: update the older one", hello.version, NFR_WIRE_VERSION));
+  const auto version = proto::agree_version(hello.versions, {});
+  if (!version) {
+    log_refusal(session, version.error());
+    return hang_up(session, proto::ByeCode::kVersion, version.error().message());
   }
+  session.version = *version;
   const auto agent = identify(session, hello);
   if (!agent) {
     const auto code = hello.enroll ? proto::ByeCode::kBadToken : proto::ByeCode::kUnknownKey;
@@ -131,7 +132,7 @@ void SessionBook::activate(Session& session, const core::AgentRecord& agent) {
   while (!session.id || by_id_.contains(session.id));
   by_agent_[agent.id] = session.link_id;
   by_id_[session.id] = session.link_id;
-  proto::Welcome welcome{NFR_WIRE_VERSION, agent.name, session.id,
+  proto::Welcome welcome{session.version, agent.name, session.id,
                          static_cast<std::uint32_t>(settings_.heartbeat.count()), keys_.pins()};
   session.link->send(proto::encode(welcome));
   spdlog::info("agent {} connected from {} ({})", agent.name, session.peer.address.text(), session.software);

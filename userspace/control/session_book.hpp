@@ -30,6 +30,7 @@ class SessionBook {
     core::SessionId id;   ///< none until login
     core::AgentId agent;  ///< none until login
     core::InstanceId instance;
+    std::uint32_t version = 0;  ///< of the protocol; 0 until login
     core::Leg leg_min = core::Leg::kPlain;
     std::string software;  ///< escaped
     WallTime since;

@@ -143,10 +143,11 @@ json pins_json(const std::array<core::Pin, 2>& pins) { return {base64url(pins[0]
 
 json to_json(const Hello& m) {
   json out = {{"type", "hello"},
-              {"version", m.version},
+              {"version", m.versions.newest},
               {"instance", id_text(m.instance.value)},
               {"software", m.software},
               {"leg_min", core::leg_name(m.leg_min)}};
+  if (m.versions.oldest != m.versions.newest) out["oldest"] = m.versions.oldest;
   if (m.enroll) out["enroll"] = {{"name", m.enroll->name}, {"token", base64url(as_bytes(m.enroll->token))}};
   return out;
 }
@@ -203,8 +204,13 @@ json to_json(const Declared& m) {
   return {{"type", "declared"}, {"serial", m.serial}, {"outcomes", std::move(outcomes)}};
 }
 
+VersionRange read_versions(Reader& in) {
+  const auto newest = static_cast<std::uint32_t>(in.number("version", UINT32_MAX));
+  if (!in.has("oldest")) return {newest, newest};
+  return {static_cast<std::uint32_t>(in.number("oldest", newest)), newest};
+}
 Message read_hello(Reader& in) {
-  Hello m{static_cast<std::uint32_t>(in.number("version", UINT32_MAX)),
+  Hello m{read_versions(in),
           {in.id("instance")},
           in.text("software", 64),
           in.leg("leg_min"),

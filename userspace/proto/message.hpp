@@ -14,6 +14,7 @@
 
 #include "base/result.hpp"
 #include "core/nouns.hpp"
+#include "proto/version.hpp"
 
 namespace nfr::proto {
 
@@ -23,7 +24,7 @@ struct Hello {
     std::string name;
     std::string token;  ///< raw bytes
   };
-  std::uint32_t version = 0;  ///< highest protocol version the agent speaks
+  VersionRange versions;      ///< what the agent speaks
   core::InstanceId instance;  ///< random per process start
   std::string software;       ///< for people: "nfagent 0.1.0"
   core::Leg leg_min = core::Leg::kPlain;
@@ -32,7 +33,7 @@ struct Hello {
 
 /// Relay's answer to a good hello.
 struct Welcome {
-  std::uint32_t version = 0;
+  std::uint32_t version = 0;  ///< what this session speaks
   std::string name;
   core::SessionId session;
   std::uint32_t heartbeat_ms = 0;

@@ -4,7 +4,9 @@
 #ifndef NFR_WIRE_WIRE_H
 #define NFR_WIRE_WIRE_H
 
+/* Newest and oldest version these sources speak; tests/harness/wire_v1 is the first, for ever as it was. */
 #define NFR_WIRE_VERSION 1
+#define NFR_WIRE_VERSION_OLDEST 1
 #define NFR_TUNNEL_PORT 7707
 
 /* ALPN names: a session, and a channel whose leg is tls. */

@@ -13,7 +13,7 @@ using nlohmann::json;
 
 void session_messages(std::vector<Seed>& out) {
   const auto target = *core::Target::parse("192.168.1.123:3306");
-  proto::Hello hello{1, {0xFEDCBA9876543210}, "nfagent 0.1.0", core::Leg::kTls, {}};
+  proto::Hello hello{{1, 1}, {0xFEDCBA9876543210}, "nfagent 0.1.0", core::Leg::kTls, {}};
   hello.enroll = proto::Hello::Enroll{"client1", std::string("\0\xFFtoken", 7)};
   std::array<core::Pin, 2> pins{};
   pins[1].fill(std::byte{9});

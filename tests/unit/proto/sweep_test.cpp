@@ -79,7 +79,7 @@ TEST(Sweep, AChangedSessionMessageIsRefusedOrAnotherOne) {
   std::array<core::Pin, 2> pins{};
   pins[1].fill(std::byte{9});
   const auto target = *core::Target::parse("192.168.1.123:3306");
-  Hello hello{1, {0xFEDCBA9876543210}, "nfagent 0.1.0", core::Leg::kTls, {}};
+  Hello hello{{1, 1}, {0xFEDCBA9876543210}, "nfagent 0.1.0", core::Leg::kTls, {}};
   hello.enroll = Hello::Enroll{"client1", std::string("\0\xFFtoken", 7)};
   const std::vector<Message> messages = {hello,
                                          Welcome{1, "client1", {42}, 5000, pins},
