@@ -3,6 +3,7 @@
 
 Every check is run as ctest runs it, as a program with the tree's root as its argument.
 """
+import hashlib
 import os
 import subprocess
 import sys
@@ -80,6 +81,20 @@ class Planted(unittest.TestCase):
         for text in expected:
             self.assertIn(text, output)
         self.assertEqual(len(output.splitlines()), len(expected) + 1, output)
+
+
+class Frozen(Planted):
+    PEER = source("int frozen;")
+    SUM = hashlib.sha256(PEER.encode()).hexdigest()
+    KEPT = {"tests/harness/old/peer.cpp": PEER, "tests/harness/old/SHA256SUMS": f"{SUM}  peer.cpp\n"}
+
+    def test_good(self):
+        self.green("frozen", self.KEPT)
+
+    def test_changed_new_and_gone(self):
+        self.red("frozen", {**self.KEPT, "tests/harness/old/peer.cpp": self.PEER + "\n"}, "peer.cpp:0: changed; ")
+        self.red("frozen", {**self.KEPT, "tests/harness/old/more.cpp": self.PEER}, "more.cpp:0: is new; ")
+        self.red("frozen", self.KEPT, "peer.cpp is gone; ", removed=["tests/harness/old/peer.cpp"])
 
 
 class Edges(Planted):

@@ -32,8 +32,8 @@ void Agent::on_connected(core::AgentLink& link, const core::SessionKeys& keys) {
   last_heard_ = last_ping_ = clock_.now();
   close_reason_.clear();
   close_retry_.reset();
-  link_->send(proto::encode(
-      proto::Hello{{}, settings_.instance, settings_.software, settings_.leg_min, settings_.enroll}));
+  link_->send(
+      proto::encode(proto::Hello{{}, settings_.instance, settings_.software, settings_.leg_min, settings_.enroll}));
 }
 
 void Agent::on_dial_failed(std::string_view reason) {
@@ -110,7 +110,7 @@ void Agent::on_message(std::string_view payload) {
 void Agent::handle(const proto::Welcome& welcome) {
   if (state_ != State::kGreeting) return close("the relay greeted twice");
   const auto version = proto::agree_version({}, {welcome.version, welcome.version});
-  if (!version) return close(version.error().message());
+  if (!version) return refused(version.error().message());
   if (welcome.heartbeat_ms < 50) return close("the relay's welcome makes no sense");
   if (!core::parse_agent_name(welcome.name)) return close("the relay's welcome names no agent");
   state_ = State::kActive;
@@ -135,14 +135,19 @@ void Agent::store_pins(const std::array<core::Pin, 2>& pins) {
 
 void Agent::handle(const proto::Bye& bye) {
   const std::string text = escape(bye.text, 500);
-  const bool refused = bye.code == proto::ByeCode::kBadToken || bye.code == proto::ByeCode::kUnknownKey ||
-                       bye.code == proto::ByeCode::kRevoked || bye.code == proto::ByeCode::kVersion;
-  if (refused && settings_.enroll && !ever_active_) {
-    close(text);
-    return world_.give_up(text);
-  }
-  if (refused || bye.code == proto::ByeCode::kDuplicate) close_retry_ = settings_.refused_retry;
+  const bool final = bye.code == proto::ByeCode::kBadToken || bye.code == proto::ByeCode::kUnknownKey ||
+                     bye.code == proto::ByeCode::kRevoked || bye.code == proto::ByeCode::kVersion;
+  if (final) return refused(text);
+  if (bye.code == proto::ByeCode::kDuplicate) close_retry_ = settings_.refused_retry;
   close(text);
+}
+
+// A person waits for a join to succeed; later only the operator of the relay can mend it, which may take days.
+void Agent::refused(const std::string& text) {
+  const bool joining = settings_.enroll && !ever_active_;
+  if (!joining) close_retry_ = settings_.refused_retry;
+  close(text);
+  if (joining) world_.give_up(text);
 }
 
 void Agent::handle(const proto::Open& open) {

@@ -85,6 +85,7 @@ class Agent {
   void close(std::string_view reason);
   void handle(const proto::Welcome& welcome);
   void handle(const proto::Bye& bye);
+  void refused(const std::string& text);  ///< trying again at once would change nothing
   void handle(const proto::Open& open);
   void handle(const proto::Probe& probe);
   void handle(proto::Declared declared);

@@ -210,11 +210,7 @@ VersionRange read_versions(Reader& in) {
   return {static_cast<std::uint32_t>(in.number("oldest", newest)), newest};
 }
 Message read_hello(Reader& in) {
-  Hello m{read_versions(in),
-          {in.id("instance")},
-          in.text("software", 64),
-          in.leg("leg_min"),
-          {}};
+  Hello m{read_versions(in), {in.id("instance")}, in.text("software", 64), in.leg("leg_min"), {}};
   if (!in.has("enroll")) return m;
   Reader enroll = in.inner("enroll");
   m.enroll = Hello::Enroll{enroll.text("name", 64), {}};
