@@ -16,7 +16,7 @@ struct Node {
   struct Member;
   Kind kind = Kind::kTable;
   unsigned line = 0;
-  std::string text;  ///< of kText: numbers and truths as they are written in TOML
+  std::string text;             ///< of kText: numbers and truths as they are written in TOML
   std::vector<Member> members;  ///< of kTable, in the file's order where the format keeps it
   std::vector<Node> items;      ///< of kList
 
