@@ -18,6 +18,7 @@ VERSIONS = ("v1", "v2")
 FAMILIES = {"v4": topology.RELAY4, "v6": topology.RELAY6}
 OWN = {"v1": b"PROXY UNKNOWN\r\n", "v2": SIGNATURE + b"\x20\x00\x00\x00"}
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
+NAME = "0x7f000001"  # a name to Netferry; the C library resolves it to 127.0.0.1 without a file or server
 PUBLIC = 8100
 VISITORS = 40
 
@@ -37,7 +38,7 @@ def set_up(lab):
 
 def places(target):
     """The ways in which an agent may be told to dial one target."""
-    return {"v4": f"home:127.0.0.1:{target.port}", "v6": f"home:[::1]:{target.port}", "name": f"home:localhost:{target.port}",
+    return {"v4": f"home:127.0.0.1:{target.port}", "v6": f"home:[::1]:{target.port}", "name": f"home:{NAME}:{target.port}",
             "unix": f"home:unix:{target.unix_path}"}
 
 
