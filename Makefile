@@ -3,11 +3,12 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
 CMAKE = cmake -G Ninja -S . -Wno-dev --log-level=WARNING
 NINJA = NINJA_STATUS='[%f/%t %es] ' ninja -j $(JOBS)
 CTEST = ctest --output-on-failure --no-tests=error
 TEST_TREES = build-asan:check build:root
-export PREFIX DESTDIR PURGE
+export PREFIX DESTDIR PURGE FUZZ_SECONDS
 
 .DEFAULT_GOAL := build
 .PHONY: help deps build debug tsan agent demo test check check-root check-tsan fuzz soak install uninstall clean
@@ -57,10 +58,11 @@ check-root: build ## tests that make network namespaces (root)
 check-tsan: tsan ## the tests of `make check` under TSan
 	@cd build-tsan && $(CTEST) -L check -j $(JOBS)
 
-fuzz: ## libFuzzer targets, a minute each (clang)
+fuzz: ## libFuzzer targets with ASan and UBSan, a minute each or FUZZ_SECONDS=10 (clang)
 	@scripts/deps fuzz
-	@CXX=clang++ CC=clang $(CMAKE) -B build-fuzz -DCMAKE_BUILD_TYPE=Debug -DNFR_FUZZ=ON -DNFR_UNIT_TESTS=OFF
-	@$(NINJA) -C build-fuzz
+	@CXX=clang++ CC=clang $(CMAKE) -B build-fuzz -DCMAKE_BUILD_TYPE=Debug -DNFR_FUZZ=ON -DNFR_SANITIZE=address \
+		-DNFR_UNIT_TESTS=OFF
+	@$(NINJA) -C build-fuzz fuzz
 	@$(CTEST) --test-dir build-fuzz -L fuzz
 
 soak: build ## the long runs (root)

@@ -76,6 +76,14 @@ class DepsTest(Fixture):
         self.assertIn("there is no apt-get here, and this is missing", done.stdout)
         self.assertIn("redis-tools", done.stdout)
 
+    def test_without_apt_a_program_stands_for_its_package(self):
+        for name in ("haproxy", "tinyproxy"):
+            self.program(name, "true")
+        done = self.run_here(DEPS, "test")
+        self.assertIn("there is no apt-get here", done.stdout)
+        self.assertNotRegex(done.stdout, "(?m)^ *(haproxy|tinyproxy)")
+        self.assertIn("haproxy", self.wanted("test"))
+
     def test_where_nobody_can_be_root_the_demo_needs_no_namespaces(self):
         self.ordinary_user()
         self.assertNotIn("nftables", self.wanted("demo"))

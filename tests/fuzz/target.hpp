@@ -3,6 +3,7 @@
 // libFuzzer where clang is the compiler, and with replay.cpp, which feeds files, everywhere.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -22,6 +23,16 @@ inline bool printable(std::string_view text) {
   std::string expected;
   for (const char c : text) expected += c == '\\' ? '/' : c;  // escape() doubles as an escape of its own output
   return escape(expected, expected.size() + 1) == expected;
+}
+
+/// The same of each line.
+inline bool lines_printable(std::string_view text) {
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    if (!printable(text.substr(begin, end - begin))) return false;
+    begin = end + 1;
+  }
+  return true;
 }
 
 }  // namespace nfr::fuzz

@@ -103,7 +103,7 @@ Result<Target> Target::parse(std::string_view text) {
   const auto ports = PortRange::parse(ports_text);
   if (!ports) return invalid(text, ports.error().message());
   std::string_view place = colon == std::string_view::npos ? "127.0.0.1" : text.substr(0, colon);
-  if (place == "localhost") place = "127.0.0.1";
+  if (lower(place) == "localhost") place = "127.0.0.1";
   if (place.find(':') != std::string_view::npos && !place.starts_with('[')) {
     return invalid(text, "an IPv6 address stands in brackets");
   }

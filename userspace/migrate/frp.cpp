@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <sstream>
+
 #include "base/text.hpp"
 #include "migrate/settings.hpp"
 
@@ -137,8 +139,8 @@ void import_proxy(Settings& settings, const Node& proxy, const std::string& name
   auto mapping = make_mapping(port == "0" ? "auto" : port, agent, target);
   if (!mapping) {
     const bool plugin = target.starts_with("plugin ");
-    return settings.leave(proxy, where,
-                          plugin ? target + ": " + proxy_reasons().at("plugin") : mapping.error().message());
+    return settings.leave(
+        proxy, where, plugin ? escape(target, 60) + ": " + proxy_reasons().at("plugin") : mapping.error().message());
   }
   set_transport(settings, proxy, mapping->mapping);
   out.mappings.push_back(std::move(*mapping));
@@ -168,10 +170,24 @@ void import_ini_proxies(Settings& settings, const std::string& agent, Imported& 
   }
 }
 
+/// "2000-3000,3001"; what is none goes into no command that people are to type.
+std::vector<std::string> listed_ports(Settings& settings, const Node& top, const std::string& text) {
+  std::vector<std::string> ports;
+  std::istringstream items(text);
+  for (std::string item; std::getline(items, item, ',');) {
+    if (core::PortRange::parse(item))
+      ports.push_back(item);
+    else
+      settings.leave(top, "allow_ports", fmt::format("no range of ports: {}", escape(item, 30)));
+  }
+  return ports;
+}
+
 /// [{start, end}, {single}] of TOML, "2000-3000,3001" of INI.
 std::vector<std::string> allowed_ports(Settings& settings, const Node& top) {
+  if (const auto text = settings.take_any(top, {"allow_ports", "allowPorts"}))
+    return listed_ports(settings, top, *text);
   std::vector<std::string> ports;
-  if (const auto text = settings.take_any(top, {"allow_ports", "allowPorts"})) return {*text};
   const Node* list = top.find("allowPorts");
   if (list == nullptr || list->kind != Node::Kind::kList) return {};
   settings.take_all(*list);
@@ -210,7 +226,7 @@ void import_frps(Settings& settings, const std::string& agent, Imported& out) {
   const Node& top = common != nullptr ? *common : settings.root();
   std::string rights;
   if (const auto ports = allowed_ports(settings, top); !ports.empty()) {
-    rights += fmt::format(" --ports {}", escape(fmt::format("{}", fmt::join(ports, ",")), 500));
+    rights += fmt::format(" --ports {}", fmt::join(ports, ","));
   }
   const auto most = settings.take_any(top, {"maxPortsPerClient", "max_ports_per_client"});
   if (most && is_number(*most) && *most != "0") rights += " --max-mappings " + *most;

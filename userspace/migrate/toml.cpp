@@ -23,8 +23,8 @@ Node convert(const toml::node& node) {
   out.line = node.source().begin.line;
   if (const auto* table = node.as_table()) {
     for (const auto& [key, value] : *table) {
-      out.members.emplace_back(std::string(key.str()), convert(value));
-      if (out.members.back().second.line == 0) out.members.back().second.line = key.source().begin.line;
+      out.members.push_back({std::string(key.str()), convert(value)});
+      if (out.members.back().value.line == 0) out.members.back().value.line = key.source().begin.line;
     }
   } else if (const auto* array = node.as_array()) {
     out.kind = Node::Kind::kList;

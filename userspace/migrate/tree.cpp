@@ -22,15 +22,15 @@ Node& section(Node& root, const std::string& name, unsigned line) {
   for (auto& [key, node] : root.members) {
     if (key == name) return node;
   }
-  root.members.emplace_back(name, Node{Node::Kind::kTable, line, {}, {}, {}});
-  return root.members.back().second;
+  root.members.push_back({name, Node{Node::Kind::kTable, line, {}, {}, {}}});
+  return root.members.back().value;
 }
 
 }  // namespace
 
 const Node* Node::find(std::string_view name) const {
-  const auto found = std::find_if(members.begin(), members.end(), [&](const auto& item) { return item.first == name; });
-  return found == members.end() ? nullptr : &found->second;
+  const auto found = std::find_if(members.begin(), members.end(), [&](const auto& item) { return item.name == name; });
+  return found == members.end() ? nullptr : &found->value;
 }
 
 Result<Node> read_ini(std::string_view text, const std::string& file) {
@@ -53,8 +53,8 @@ Result<Node> read_ini(std::string_view text, const std::string& file) {
                    fmt::format("{}, line {}: '{}': expected [section] or key = value", file, number, escape(line, 80)));
     }
     section(root, current, number)
-        .members.emplace_back(trimmed(line.substr(0, equals)),
-                              Node{Node::Kind::kText, number, trimmed(line.substr(equals + 1)), {}, {}});
+        .members.push_back({trimmed(line.substr(0, equals)),
+                            Node{Node::Kind::kText, number, trimmed(line.substr(equals + 1)), {}, {}}});
   }
   return root;
 }

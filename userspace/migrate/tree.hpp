@@ -5,7 +5,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -14,13 +13,19 @@ namespace nfr::migrate {
 
 struct Node {
   enum class Kind { kText, kTable, kList };
+  struct Member;
   Kind kind = Kind::kTable;
   unsigned line = 0;
-  std::string text;                                   ///< of kText: numbers and truths as they are written in TOML
-  std::vector<std::pair<std::string, Node>> members;  ///< of kTable, in the file's order where the format keeps it
-  std::vector<Node> items;                            ///< of kList
+  std::string text;             ///< of kText: numbers and truths as they are written in TOML
+  std::vector<Member> members;  ///< of kTable, in the file's order where the format keeps it
+  std::vector<Node> items;      ///< of kList
 
   const Node* find(std::string_view name) const;  ///< a member; null when there is none
+};
+
+struct Node::Member {
+  std::string name;
+  Node value;
 };
 
 /// `file` is the name used in errors; kInvalid names the line. Nesting and aliases are bounded.

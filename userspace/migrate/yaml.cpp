@@ -24,8 +24,8 @@ struct Conversion {
     if (too_much) return out;
     if (node.IsMap()) {
       for (const auto& item : node) {
-        out.members.emplace_back(item.first.IsScalar() ? item.first.Scalar() : "?", convert(item.second, depth + 1));
-        out.members.back().second.line = static_cast<unsigned>(item.first.Mark().line + 1);
+        out.members.push_back({item.first.IsScalar() ? item.first.Scalar() : "?", convert(item.second, depth + 1)});
+        out.members.back().value.line = static_cast<unsigned>(item.first.Mark().line + 1);
       }
     } else if (node.IsSequence()) {
       out.kind = Node::Kind::kList;

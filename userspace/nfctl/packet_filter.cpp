@@ -7,6 +7,8 @@ namespace nfr::nfctl {
 namespace {
 
 constexpr int kDepthMax = 16;  // as in the kernel (NFT_JUMP_STACK_SIZE)
+// Chains that jump to one another several times multiply: beyond this the answer is unknown.
+constexpr int kRulesMax = 1'000'000;
 
 enum class Fate { kGoesOn, kAccepted, kDropped };
 
@@ -14,21 +16,28 @@ struct Walk {
   const FilterChains& chains;
   bool maybe_accepted = false;
   bool maybe_dropped = false;
+  int rules_left = kRulesMax;
 
   Fate over(const FilterChain& chain, bool surely, int depth);
   Fate into(const std::string& name, bool surely, int depth);
+  Fate give_up();
 };
+
+Fate Walk::give_up() {
+  maybe_accepted = maybe_dropped = true;
+  return Fate::kGoesOn;
+}
 
 Fate Walk::into(const std::string& name, bool surely, int depth) {
   const auto found = chains.find(name);
   if (found != chains.end() && depth < kDepthMax) return over(found->second, surely, depth + 1);
-  maybe_accepted = maybe_dropped = true;
-  return Fate::kGoesOn;
+  return give_up();
 }
 
 Fate Walk::over(const FilterChain& chain, bool surely, int depth) {
   using Verdict = FilterRule::Verdict;
   for (const FilterRule& rule : chain.rules) {
+    if (--rules_left < 0) return give_up();
     if (rule.match == Match::kNo) continue;
     const bool sure = surely && rule.match == Match::kYes;
     switch (rule.verdict) {

@@ -18,6 +18,7 @@ std::string read(std::string_view text) {
 TEST(Target, EveryForm) {
   EXPECT_EQ(read("3306"), "127.0.0.1:3306");
   EXPECT_EQ(read("localhost:22"), "127.0.0.1:22");
+  EXPECT_EQ(read("LocalHost:22"), "127.0.0.1:22");
   EXPECT_EQ(read("192.168.1.5:80"), "192.168.1.5:80");
   EXPECT_EQ(read("[::1]:3306"), "[::1]:3306");
   EXPECT_EQ(read("DB.lan:3306"), "db.lan:3306");

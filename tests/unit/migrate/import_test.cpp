@@ -9,6 +9,7 @@
 namespace nfr::migrate {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -144,6 +145,18 @@ TEST(Frpc, TheOlderIniIsRead) {
   EXPECT_THAT(left_of(imported),
               ElementsAre("frpc.ini:3 server_addr", "frpc.ini:4 token", "frpc.ini:15 proxies.web.health_check_type",
                           "frpc.ini:16 peer", ":0 6000/tcp -> 127.0.0.1:1"));
+}
+
+TEST(Frpc, NothingOfTheFileReachesTheTerminalAsItIs) {
+  const Imported imported = good({{"frpc.ini", "[common]\nserver_addr = x\n[odd]\nplugin = \x1b[2J\n"}});
+  EXPECT_THAT(why_of(imported, "proxies.odd"), HasSubstr(R"(plugin \x1b[2J: of frp's plugins)"));
+}
+
+TEST(Frps, WhatIsNoListOfPortsStaysOutOfTheCommand) {
+  const Imported imported =
+      good({{"frps.ini", "[common]\nbind_port = 7000\nallow_ports = 2000-3000,x; reboot,4000\n"}});
+  EXPECT_THAT(imported.commands, Contains("nfctl agent set client1 --ports 2000-3000,4000"));
+  EXPECT_THAT(why_of(imported, "allow_ports"), HasSubstr("no range of ports"));
 }
 
 TEST(Frps, PortsBecomeRights) {

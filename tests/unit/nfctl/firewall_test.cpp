@@ -227,6 +227,18 @@ TEST(Firewall, ACircleOfChainsEnds) {
   EXPECT_EQ(rule_on(chains, chains["a"]), Ruling::kUnknown);
 }
 
+TEST(Firewall, ChainsThatMultiplyEndInTime) {
+  FilterChains chains;
+  for (char name = 'a'; name < 'p'; ++name) {
+    FilterRule jump;
+    jump.verdict = FilterRule::Verdict::kJump;
+    jump.chain = std::string(1, static_cast<char>(name + 1));
+    chains[std::string(1, name)].rules.assign(8, jump);  // 8^14 ways through
+  }
+  chains["p"];
+  EXPECT_EQ(rule_on(chains, chains["a"]), Ruling::kUnknown);
+}
+
 class FirewallLook : public MadeUpRelay {
  protected:
   void SetUp() override { answers["map"] = answers["check"] = {{"public", "8888/tcp"}, {"agent", "client1"}}; }
