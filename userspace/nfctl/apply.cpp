@@ -3,6 +3,7 @@
 // config/mappings_file.hpp's.
 #include <fmt/format.h>
 
+#include "admin/mapping_json.hpp"
 #include "config/mappings_file.hpp"
 #include "nfctl/commands.hpp"
 #include "nfctl/field.hpp"
@@ -16,7 +17,8 @@ Result<Call> build_apply(const Arguments& arguments) {
   const auto declared = config::parse_mappings(file.text, file.name);
   if (!declared) return declared.error();
   json mappings = json::array();
-  for (const config::DeclaredMapping& mapping : *declared) mappings.push_back(to_json(mapping));
+  for (const config::DeclaredMapping& mapping : *declared)
+    mappings.push_back(admin::mapping_json(mapping.mapping, mapping.agent));
   return Call{"apply", {{"mappings", std::move(mappings)}, {"dry_run", arguments.has("dry-run")}}};
 }
 

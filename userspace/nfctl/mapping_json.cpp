@@ -6,12 +6,6 @@
 namespace nfr::nfctl {
 namespace {
 
-json networks_json(const std::vector<net::Network>& networks) {
-  json list = json::array();
-  for (const net::Network& network : networks) list.push_back(network.text());
-  return list;
-}
-
 std::string text_of(const json& object, const char* key) {
   const json& value = member(object, key);
   return value.is_string() ? value.get<std::string>() : std::string();
@@ -49,21 +43,6 @@ std::uint32_t number(const json& mapping, const char* key) {
 std::vector<std::pair<const char*, const char*>> mapping_settings() {
   return {{"leg", "leg"},   {"idle_timeout_ms", "idle"}, {"proxy", "proxy"}, {"allow", "allow"},
           {"deny", "deny"}, {"max_flows", "max_flows"},  {"rate", "rate"},   {"max_per_source", "max_per_source"}};
-}
-
-json to_json(const config::DeclaredMapping& declared) {
-  const core::Mapping& mapping = declared.mapping;
-  const core::Admission& admission = mapping.admission;
-  json out = {{"public", mapping.public_ports.text()}, {"agent", declared.agent}, {"target", mapping.target.text()}};
-  if (mapping.leg) out["leg"] = core::leg_name(*mapping.leg);
-  if (mapping.idle_timeout.count() > 0) out["idle_timeout_ms"] = mapping.idle_timeout.count();
-  if (mapping.proxy != core::ProxyHeader::kNone) out["proxy"] = core::proxy_header_name(mapping.proxy);
-  if (!admission.allow.empty()) out["allow"] = networks_json(admission.allow);
-  if (!admission.deny.empty()) out["deny"] = networks_json(admission.deny);
-  if (admission.flows_max > 0) out["max_flows"] = admission.flows_max;
-  if (admission.flows_per_source_max > 0) out["max_per_source"] = admission.flows_per_source_max;
-  if (admission.rate_per_source > 0) out["rate"] = admission.rate_per_source;
-  return out;
 }
 
 Result<config::DeclaredMapping> from_json(const json& mapping) {

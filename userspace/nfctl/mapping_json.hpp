@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A declared mapping between the file's form and the admin API's. Pure; used by apply and import.
+// A declared mapping read from the admin API's JSON (admin/mapping_json.hpp writes it). Pure; used by apply and import.
 #pragma once
 
 #include <utility>
@@ -10,7 +10,6 @@
 
 namespace nfr::nfctl {
 
-json to_json(const config::DeclaredMapping& declared);
 Result<config::DeclaredMapping> from_json(const json& mapping);  ///< kInvalid naming what cannot be read
 
 /// Keys of JSON beside public, agent and target, and what the file calls them.

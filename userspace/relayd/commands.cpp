@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "admin/mapping_json.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "nfr/admin/admin.h"
@@ -31,29 +32,6 @@ nlohmann::json rights_json(const core::Rights& rights) {
   return {{"ports", ports.empty() ? "none" : fmt::format("{}", fmt::join(ports, ","))},
           {"max_mappings", rights.mappings_max},
           {"max_flows", rights.flows_max}};
-}
-
-nlohmann::json networks_json(const std::vector<net::Network>& networks) {
-  nlohmann::json list = nlohmann::json::array();
-  for (const net::Network& network : networks) list.push_back(network.text());
-  return list;
-}
-
-/// A mapping as a file declares it: what map and apply take.
-nlohmann::json declared_json(const core::Mapping& mapping, const std::string& agent) {
-  const core::Admission& admission = mapping.admission;
-  nlohmann::json out = {{"public", mapping.automatic ? "auto" : mapping.public_ports.text()},
-                        {"agent", agent},
-                        {"target", mapping.target.text()}};
-  if (mapping.leg) out["leg"] = core::leg_name(*mapping.leg);
-  if (mapping.idle_timeout.count() > 0) out["idle_timeout_ms"] = mapping.idle_timeout.count();
-  if (mapping.proxy != core::ProxyHeader::kNone) out["proxy"] = core::proxy_header_name(mapping.proxy);
-  if (!admission.allow.empty()) out["allow"] = networks_json(admission.allow);
-  if (!admission.deny.empty()) out["deny"] = networks_json(admission.deny);
-  if (admission.flows_max > 0) out["max_flows"] = admission.flows_max;
-  if (admission.flows_per_source_max > 0) out["max_per_source"] = admission.flows_per_source_max;
-  if (admission.rate_per_source > 0) out["rate"] = admission.rate_per_source;
-  return out;
 }
 
 std::size_t open_descriptors() {
@@ -194,7 +172,7 @@ Result<nlohmann::json> Commands::agent_list(const Json&) {
 nlohmann::json Commands::map_json(const control::Relay::MapResult& result) const {
   Json probe = {{"state", result.probe_state}, {"text", result.probe_text}};
   if (result.probe_state == "answers") probe["ms"] = static_cast<double>(result.dial.count()) / 1000.0;
-  Json out = declared_json(result.mapping, result.agent);
+  Json out = admin::mapping_json(result.mapping, result.agent);
   out["public"] = result.mapping.public_ports.text();
   out["address"] = relay_.address_of(result.mapping.public_ports);
   out["leg"] = core::leg_name(result.leg);
@@ -257,7 +235,7 @@ void Commands::apply(const Json& args, const admin::Reply& reply) {
 
 nlohmann::json Commands::declared(const core::Mapping& mapping) const {
   const core::AgentRecord* agent = relay_.agents().find(mapping.agent);
-  Json out = declared_json(mapping, agent != nullptr ? agent->name : "-");
+  Json out = admin::mapping_json(mapping, agent != nullptr ? agent->name : "-");
   if (mapping.automatic && !mapping.public_ports.automatic()) out["port"] = mapping.public_ports.text();
   return out;
 }
@@ -323,7 +301,7 @@ nlohmann::json Commands::mapping_json(const control::MappingBook::Entry& entry) 
     state = "agent revoked";
   else if (session == nullptr)
     state = "agent away";
-  Json out = declared_json(mapping, agent->name);
+  Json out = admin::mapping_json(mapping, agent->name);
   out["public"] = mapping.public_ports.text();
   out["leg"] = core::leg_name(control::FlowBook::effective_leg(mapping, session));
   out["flows"] = running;
