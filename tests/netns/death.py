@@ -34,7 +34,9 @@ def set_up(lab):
 
 
 def traffic(lab, name):
-    # A reset that is lost is found by the channel's keepalive, 25 s later: only what outlasts that is stuck.
+    # A killed process resets once, and nobody repeats it. An RST behind a hole (the receiver had dropped a segment for
+    # want of room, TCPRcvQDrop) only draws a challenge ACK (RFC 5961), and those are limited. What is lost so is found by
+    # the channel's keepalive, 25 s later: only what outlasts that is stuck.
     connect = [f"{topology.RELAY4}:{PORTS['plain']}", f"[{topology.RELAY6}]:{PORTS['tls']}"]
     return streams.Streams(lab, name, connect, ["127.0.0.1:7100"], concurrency=32, size=4 << 20, resets=3, faults=True,
                            seconds=3600, stall=40).wait_running()

@@ -84,17 +84,51 @@ Status Declarations::judge(const core::AgentRecord& agent, const std::vector<pro
                            agent.rights.mappings_max, agent.name));
 }
 
+bool Declarations::admit(Pace& pace) const {
+  const Instant now = clock_.now();
+  pace.paid_until = std::max(pace.paid_until, now);
+  if (pace.paid_until - now > kPace * (kBurst - 1)) return false;
+  pace.paid_until += kPace;
+  return true;
+}
+
 void Declarations::on_declare(const SessionBook::Session& session, const proto::Declare& declare) {
+  Pace& pace = paces_[session.agent];
+  pace.held.reset();
+  if (admit(pace)) return carry_out(session.agent, session.id, declare);
+  pace.held.emplace(session.id, declare);
+}
+
+void Declarations::tick() {
+  for (auto next = paces_.begin(); next != paces_.end();) {
+    const auto current = next++;
+    auto& [agent, pace] = *current;
+    if (!pace.held) {
+      if (pace.paid_until <= clock_.now()) paces_.erase(current);
+      continue;
+    }
+    const auto* session = sessions_.active(agent);
+    if (session == nullptr || session->id != pace.held->first) {
+      pace.held.reset();
+      continue;
+    }
+    if (!admit(pace)) continue;
+    const auto held = *std::exchange(pace.held, std::nullopt);
+    carry_out(agent, held.first, held.second);
+  }
+}
+
+void Declarations::carry_out(core::AgentId agent, core::SessionId session, const proto::Declare& declare) {
   auto job = std::make_shared<Job>();
-  job->agent = session.agent;
-  job->session = session.id;
+  job->agent = agent;
+  job->session = session;
   job->declare = declare;
   job->outcomes.resize(declare.wishes.size());
   job->open = declare.wishes.size();
-  last_[session.agent] = Last{session.id, declare, {}};
-  withdraw_others(session.agent, declare.wishes);
+  last_[agent] = Last{session, declare, {}};
+  withdraw_others(agent, declare.wishes);
   if (job->open == 0) {
-    sessions_.send(session.agent, proto::Declared{declare.serial, {}});
+    sessions_.send(agent, proto::Declared{declare.serial, {}});
     return;
   }
   for (std::size_t i = 0; i < declare.wishes.size(); ++i) try_wish(job, i);
@@ -170,7 +204,7 @@ std::size_t Declarations::enforce(core::AgentId agent) {
   const SessionBook::Session* session = sessions_.active(agent);
   const auto last = last_.find(agent);
   if (session != nullptr && last != last_.end() && last->second.session == session->id) {
-    on_declare(*session, proto::Declare(last->second.declare));
+    carry_out(agent, session->id, proto::Declare(last->second.declare));
   }
   return withdrawn;
 }

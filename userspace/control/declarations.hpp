@@ -6,7 +6,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/mapping_book.hpp"
@@ -25,19 +27,30 @@ class Declarations {
     /// "203.0.113.5:8888" as visitors dial it.
     virtual std::string address_of(const core::PublicPorts& ports) const = 0;
   };
-  Declarations(MappingBook& mappings, AgentBook& agents, SessionBook& sessions, Observer& observer)
-      : mappings_(mappings), agents_(agents), sessions_(sessions), observer_(observer) {}
+  Declarations(MappingBook& mappings, AgentBook& agents, SessionBook& sessions, Clock& clock, Observer& observer)
+      : mappings_(mappings), agents_(agents), sessions_(sessions), clock_(clock), observer_(observer) {}
 
-  /// Answers with Declared once every wish was tried.
+  /// Answers with Declared once every wish was tried. Of an agent that declares faster than kPace after kBurst lists
+  /// only the newest is kept, until tick() finds its time come: each may cost the control thread 64 commits.
   void on_declare(const SessionBook::Session& session, const proto::Declare& declare);
   /// After the rights changed: withdraws what they do not cover any more; returns how many. The agent's last list is
   /// tried again, and it is told by another answer.
   std::size_t enforce(core::AgentId agent);
   /// The operator took back what an agent had made: the agent is told, so that it does not show what is not there.
   void on_taken_back(const core::Mapping& mapping);
+  void tick();
 
  private:
+  static constexpr Millis kPace{500};
+  static constexpr int kBurst = 8;
   struct Job;
+  /// One agent's lists against time.
+  struct Pace {
+    Instant paid_until;  ///< at most kBurst * kPace ahead of now
+    std::optional<std::pair<core::SessionId, proto::Declare>> held;
+  };
+  bool admit(Pace& pace) const;
+  void carry_out(core::AgentId agent, core::SessionId session, const proto::Declare& declare);
   /// What an agent's present session asked for last, and what it was told.
   struct Last {
     core::SessionId session;
@@ -56,8 +69,10 @@ class Declarations {
   MappingBook& mappings_;
   AgentBook& agents_;
   SessionBook& sessions_;
+  Clock& clock_;
   Observer& observer_;
   std::map<core::AgentId, Last> last_;
+  std::map<core::AgentId, Pace> paces_;
 };
 
 }  // namespace nfr::control

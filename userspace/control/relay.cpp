@@ -16,7 +16,7 @@ Relay::Relay(Seams seams, RelaySettings settings)
       mappings_(seams.store, seams.ports, agents_, seams.clock),
       flows_(mappings_, agents_, sessions_, seams.plane, seams.crypto, seams.clock, settings_.flow),
       events_(seams.clock),
-      declarations_(mappings_, agents_, sessions_, *this) {
+      declarations_(mappings_, agents_, sessions_, seams.clock, *this) {
   mappings_.on_expired = [this](const core::Mapping& mapping) {
     flows_.refuse_waiting_of(mapping.id);
     events_.note("relay", fmt::format("{} has ended (--for)", mapping.public_ports.text()));
@@ -35,6 +35,7 @@ void Relay::tick() {
   sessions_.tick();
   mappings_.tick();
   flows_.tick();
+  declarations_.tick();
   const Instant now = seams_.clock.now();
   for (auto next = probes_.begin(); next != probes_.end();) {
     const auto probe = next++;

@@ -80,6 +80,12 @@ bool IpAddress::is_link_local() const {
   return bytes_[0] == 0xFE && (bytes_[1] & 0xC0) == 0x80;
 }
 
+bool IpAddress::is_private() const {
+  if (!v4_) return (bytes_[0] & 0xFE) == 0xFC;
+  return bytes_[0] == 10 || (bytes_[0] == 172 && (bytes_[1] & 0xF0) == 16) || (bytes_[0] == 192 && bytes_[1] == 168) ||
+         (bytes_[0] == 100 && (bytes_[1] & 0xC0) == 64);
+}
+
 bool IpAddress::is_multicast() const { return v4_ ? (bytes_[0] & 0xF0) == 0xE0 : bytes_[0] == 0xFF; }
 
 std::string IpAddress::text() const {

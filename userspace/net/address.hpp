@@ -39,6 +39,7 @@ class IpAddress {
   bool is_wildcard() const;
   bool is_loopback() const;    ///< 127.0.0.0/8, ::1
   bool is_link_local() const;  ///< 169.254.0.0/16 (cloud metadata included), fe80::/10
+  bool is_private() const;     ///< RFC 1918, 100.64.0.0/10 (RFC 6598), fc00::/7: not reached from elsewhere
   bool is_multicast() const;
   std::string text() const;
   auto operator<=>(const IpAddress&) const = default;

@@ -71,7 +71,7 @@ Text render_join(const json& result, const View&) {
   const std::string token = line.is_string() ? escape(line.get<std::string>(), kJoinLineMax) : "-";
   return {fmt::format("Run this on the machine behind NAT (works once, until {}):\n  nfagent join {}\n",
                       utc_text(count(result, "expires")), token),
-          ""};
+          warnings_text(result)};
 }
 
 Tone tone_of(const std::string& state) {

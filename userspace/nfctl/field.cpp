@@ -83,6 +83,14 @@ bool flag(const json& object, const char* key) {
   return value.is_boolean() && value.get<bool>();
 }
 
+std::string warnings_text(const json& object) {
+  std::string text;
+  for (const json& warning : list(object, "warnings")) {
+    if (warning.is_string()) text += "warning: " + sentence(warning.get<std::string>()) + "\n";
+  }
+  return text;
+}
+
 std::string bytes_cell(const json& object, const char* key) { return human_bytes(count(object, key)); }
 
 std::string ms_cell(const json& object, const char* key) {

@@ -24,6 +24,7 @@ std::uint64_t count(const json& object, const char* key);  ///< 0 when missing, 
 bool flag(const json& object, const char* key);
 const json& member(const json& object, const char* key);  ///< null when missing
 const json& list(const json& object, const char* key);    ///< an empty array when missing
+std::string warnings_text(const json& object);            ///< a line for each of its "warnings"
 
 std::string bytes_cell(const json& object, const char* key);
 std::string ms_cell(const json& object, const char* key);          ///< a duration; "-" for 0 or missing

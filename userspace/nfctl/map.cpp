@@ -90,9 +90,7 @@ Text render_map(const json& result, const View& view) {
   if (const std::string rules = rules_text(result); rules != "-") text.out += "   " + rules;
   if (count(result, "expires") > 0) text.out += "   ends " + utc_text(count(result, "expires"));
   text.out += flag(result, "automatic") ? "   (the same next time)\n" : "\n";
-  for (const json& warning : list(result, "warnings")) {
-    if (warning.is_string()) text.err += "warning: " + sentence(warning.get<std::string>()) + "\n";
-  }
+  text.err += warnings_text(result);
   return text;
 }
 

@@ -21,10 +21,6 @@ std::int64_t unix_seconds(WallTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
 
-nlohmann::json invitation_json(const control::Relay::Invitation& made) {
-  return {{"name", made.name}, {"join_line", made.join_line}, {"expires", unix_seconds(made.expires)}};
-}
-
 nlohmann::json rights_json(const core::Rights& rights) {
   std::vector<std::string> ports;
   for (const core::PortRange& range : rights.ports) ports.push_back(range.text());
@@ -88,18 +84,27 @@ void Commands::handle(const std::string& cmd, const nlohmann::json& args, const 
   reply((this->*answer->second)(args));
 }
 
+nlohmann::json Commands::invitation(const control::Relay::Invitation& made) const {
+  Json warnings = Json::array();
+  if (!facts_.address_doubt.empty()) warnings.push_back(facts_.address_doubt);
+  return {{"name", made.name},
+          {"join_line", made.join_line},
+          {"expires", unix_seconds(made.expires)},
+          {"warnings", std::move(warnings)}};
+}
+
 Result<nlohmann::json> Commands::agent_add(const Json& args) {
   const auto made = relay_.agent_add(text_argument(args, "name"));
   if (!made) return made.error();
   note("made agent " + made->name);
-  return invitation_json(*made);
+  return invitation(*made);
 }
 
 Result<nlohmann::json> Commands::agent_rejoin(const Json& args) {
   const auto made = relay_.agent_rejoin(text_argument(args, "name"));
   if (!made) return made.error();
   note("made another join line for " + made->name);
-  return invitation_json(*made);
+  return invitation(*made);
 }
 
 Result<nlohmann::json> Commands::agent_revoke(const Json& args) {

@@ -14,7 +14,8 @@ namespace nfr::relayd {
 
 /// Facts about this process that `nfctl status` shows and control does not know.
 struct RelayFacts {
-  std::string address;  ///< the first public address, for "ADDRESS:PORT"
+  std::string address;        ///< the first public address, for "ADDRESS:PORT"
+  std::string address_doubt;  ///< why agents may not reach that address; empty: no reason known
   bool single = false;
   std::vector<std::string> missing;  ///< what this instance cannot do, and what to do about it
   std::string back_end;              ///< "io_uring (2 rings)"
@@ -27,6 +28,7 @@ class Commands final : public admin::Handler {
   Commands(control::Relay& relay, core::RelayKeys& keys, Clock& clock, RelayFacts facts);
   void handle(const std::string& cmd, const nlohmann::json& args, const admin::PeerCredentials& peer,
               admin::Reply reply) override;
+  void set_facts(RelayFacts facts) { facts_ = std::move(facts); }
   /// Reads relay.toml again; what is wrong with it, or which changed keys wait for a restart.
   std::function<Result<std::vector<std::string>>()> reload;
 
@@ -56,6 +58,7 @@ class Commands final : public admin::Handler {
   void check(const Json& args, const admin::Reply& reply);
   void apply(const Json& args, const admin::Reply& reply);
 
+  Json invitation(const control::Relay::Invitation& made) const;
   /// In the events, by whoever asked.
   void note(std::string what);
   /// As a file declares it; of an automatic mapping "port" tells the one it has.

@@ -119,4 +119,13 @@ Result<std::vector<std::string>> public_hosts(const Options& options) {
                            options.config_file.path));
 }
 
+std::string public_host_doubt(const std::vector<std::string>& hosts, bool configured, const std::string& config_file) {
+  const auto address = net::IpAddress::parse(hosts.front());
+  if (configured || !address || !address->is_private()) return {};
+  return fmt::format(
+      "{} comes from the default route and is private, as behind a cloud's NAT: join lines and mappings name it, and "
+      "nobody elsewhere reaches it; set public = [\"ADDRESS\"] in {}, then: nfctl reload",
+      hosts.front(), config_file);
+}
+
 }  // namespace nfr::relayd

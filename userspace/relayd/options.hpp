@@ -33,5 +33,7 @@ std::vector<std::string> relay_arguments(const Options& options, int channel);
 
 /// Hosts for the join line and for what `map` prints: the config's, else the source address of the default route.
 Result<std::vector<std::string>> public_hosts(const Options& options);
+/// Why the first of `hosts` may not be what strangers reach; empty when `configured`, or when it is a public address.
+std::string public_host_doubt(const std::vector<std::string>& hosts, bool configured, const std::string& config_file);
 
 }  // namespace nfr::relayd

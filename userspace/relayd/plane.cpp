@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "relayd/plane.hpp"
 
+#include <algorithm>
+
 #include "base/log.hpp"
 
 namespace nfr::relayd {
@@ -38,7 +40,9 @@ struct Plane::Opening {
 };
 
 void Plane::open(core::MappingId mapping, const core::PublicPorts& ports, std::function<void(Status)> done) {
-  held_[mapping] = {};
+  auto& listeners = listeners_of_[mapping];
+  listeners.clear();
+  for (unsigned i = 0; i < ports.count; ++i) listeners.push_back({ports.nth(static_cast<std::uint16_t>(i))});
   auto opening = std::make_shared<Opening>(Opening{mapping, ports.count, std::nullopt, std::move(done)});
   // A range spreads over the data threads by itself; a single port needs a socket on each.
   const unsigned count = ports.count == 1 ? static_cast<unsigned>(threads_.size()) : 1;
@@ -66,21 +70,35 @@ void Plane::opened_one(const std::shared_ptr<Opening>& opening, const net::Endpo
 }
 
 void Plane::adopt(core::MappingId mapping, const net::Endpoint& endpoint, std::vector<Fd> sockets) {
-  const auto held = held_.find(mapping);
-  if (held == held_.end()) return listeners_.close(endpoint);  // unmapped while it was being opened
-  held->second.push_back(endpoint);
+  const auto found = listeners_of_.find(mapping);
+  if (found == listeners_of_.end()) {  // unmapped while it was being opened; its successor may have the same port
+    if (!wanted(endpoint)) listeners_.close(endpoint);
+    return;
+  }
+  for (Listener& listener : found->second) {
+    if (listener.endpoint == endpoint) listener.open = true;
+  }
   const std::size_t first = sockets.size() == 1 ? endpoint.port.value : 0;
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     threads_[(first + i) % threads_.size()]->adopt(mapping, std::move(sockets[i]));
   }
 }
 
+bool Plane::wanted(const net::Endpoint& endpoint) const {
+  return std::ranges::any_of(listeners_of_, [&](const auto& mapping) {
+    return std::ranges::any_of(mapping.second, [&](const Listener& l) { return l.endpoint == endpoint; });
+  });
+}
+
+/// What was asked for and not answered is closed by its answer: to close it now could hit whoever else has the port.
 void Plane::close(core::MappingId mapping) {
-  const auto held = held_.find(mapping);
-  if (held == held_.end()) return;
+  const auto found = listeners_of_.find(mapping);
+  if (found == listeners_of_.end()) return;
   for (auto& thread : threads_) thread->drop(mapping);
-  for (const net::Endpoint& endpoint : held->second) listeners_.close(endpoint);
-  held_.erase(held);
+  for (const Listener& listener : found->second) {
+    if (listener.open) listeners_.close(listener.endpoint);
+  }
+  listeners_of_.erase(found);
 }
 
 // From here on: on data threads.

@@ -46,6 +46,7 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   void opened_one(const std::shared_ptr<Opening>& opening, const net::Endpoint& endpoint,
                   Result<std::vector<Fd>> sockets);
   void adopt(core::MappingId mapping, const net::Endpoint& endpoint, std::vector<Fd> sockets);
+  bool wanted(const net::Endpoint& endpoint) const;
 
   io::Loop& control_;
   holder::ListenerSource& listeners_;
@@ -53,7 +54,12 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   control::Relay* relay_ = nullptr;
   std::vector<std::unique_ptr<datapath::DataThread>> threads_;
   std::unordered_map<core::FlowId, std::uint32_t> thread_of_;
-  std::unordered_map<core::MappingId, std::vector<net::Endpoint>> held_;  ///< listeners of what is wanted open
+
+  struct Listener {
+    net::Endpoint endpoint;
+    bool open = false;  ///< false: asked for, not answered yet
+  };
+  std::unordered_map<core::MappingId, std::vector<Listener>> listeners_of_;  ///< of what is to be open
 };
 
 }  // namespace nfr::relayd

@@ -141,6 +141,7 @@ Result<std::vector<std::string>> Process::reload() {
   if (read->public_hosts != config_.public_hosts && !read->public_hosts.empty()) hosts_ = read->public_hosts;
   config_ = std::move(*read);
   relay_->reconfigure(settings());
+  commands_->set_facts(facts());
   spdlog::info("{} was read again{}", options_.config_file.path,
                waiting.empty() ? "" : fmt::format("; after a restart: {}", fmt::join(waiting, ", ")));
   return waiting;
@@ -159,6 +160,8 @@ Status Process::make_relay() {
 RelayFacts Process::facts() const {
   RelayFacts facts;
   facts.address = hosts_.front();
+  facts.address_doubt = public_host_doubt(hosts_, !config_.public_hosts.empty(), options_.config_file.path);
+  if (!facts.address_doubt.empty()) facts.missing.push_back(facts.address_doubt);
   facts.single = options_.single;
   facts.workers = workers_;
   facts.back_end = fmt::format("io_uring ({} data thread{})", workers_, workers_ == 1 ? "" : "s");

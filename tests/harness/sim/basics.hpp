@@ -99,6 +99,7 @@ class SimCrypto final : public core::Crypto {
 class SimStore final : public core::StateStore {
  public:
   unsigned fail_writes = 0;
+  std::uint64_t write_count = 0;  ///< commits asked for
   std::map<core::AgentId, core::AgentRecord> agents;
   std::map<core::MappingId, core::Mapping> mappings;
   std::vector<core::PortMemory> memories;
@@ -157,6 +158,7 @@ class SimStore final : public core::StateStore {
 
  private:
   Status writable() {
+    ++write_count;
     if (fail_writes == 0) return {};
     --fail_writes;
     return Error(Code::kExhausted, "disk full (injected)");

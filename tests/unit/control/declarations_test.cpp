@@ -199,5 +199,28 @@ TEST_F(DeclarationsTest, AnAutomaticPortOfAnotherProgramIsPassedOver) {
   EXPECT_FALSE(outcome(0, 0).address.empty());
 }
 
+TEST_F(DeclarationsTest, AFloodOfListsCostsWhatAFewCostAndTheLastOneCounts) {
+  const std::uint64_t before = world.store.write_count;
+  for (int i = 0; i < 500; ++i) machine(0).agent->wish({wish(i % 2 == 0 ? "8001" : "8002", "22")});
+  world.run_for(kSecond);
+  declare(0, {wish("8003", "22")});
+  world.run_for(kSecond * 2);
+  EXPECT_NE(mapped("8003"), nullptr);
+  EXPECT_EQ(world.relay->mappings().all().size(), 1u);
+  EXPECT_THAT(outcome(0, 0).address, HasSubstr(":8003"));
+  // Eight at once, then two a second; each makes one mapping and takes one back.
+  EXPECT_LE(world.store.write_count - before, 2u * (8 + 10));
+}
+
+TEST_F(DeclarationsTest, AHeldListEndsWithItsSession) {
+  for (int i = 0; i < 20; ++i) machine(0).agent->wish({wish("8001", "22")});
+  machine(0).agent->wish({wish("8002", "22")});
+  world.run_for(kSecond / 100);
+  EXPECT_EQ(mapped("8002"), nullptr);
+  ASSERT_TRUE(world.relay->agent_revoke("client1"));
+  world.run_for(kSecond * 5);
+  EXPECT_EQ(mapped("8002"), nullptr);
+}
+
 }  // namespace
 }  // namespace nfr::sim

@@ -72,6 +72,14 @@ TEST(IpAddress, Kinds) {
   for (const char* text : {"169.253.1.1", "fec0::1", "fe00::1"}) {
     EXPECT_FALSE(is(text, &IpAddress::is_link_local)) << text;
   }
+  for (const char* text :
+       {"10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.0.1", "100.64.0.1", "100.127.1.1", "fd00::1"}) {
+    EXPECT_TRUE(is(text, &IpAddress::is_private)) << text;
+  }
+  for (const char* text :
+       {"11.0.0.1", "172.15.1.1", "172.32.0.1", "192.169.0.1", "100.63.1.1", "100.128.0.1", "fe00::1", "2001:db8::1"}) {
+    EXPECT_FALSE(is(text, &IpAddress::is_private)) << text;
+  }
   for (const char* text : {"224.0.0.1", "239.255.255.255", "ff02::1"}) {
     EXPECT_TRUE(is(text, &IpAddress::is_multicast)) << text;
   }

@@ -10,6 +10,7 @@
 #include "base/log.hpp"
 #include "harness/sim/world.hpp"
 #include "nfr/admin/admin.h"
+#include "relayd/options.hpp"
 
 namespace nfr::relayd {
 namespace {
@@ -20,8 +21,9 @@ class CommandsTest : public ::testing::Test {
  protected:
   CommandsTest() {
     spdlog::set_level(spdlog::level::off);
-    commands = std::make_unique<Commands>(*world.relay, world.keys, world.clock,
-                                          RelayFacts{"203.0.113.5", true, {"no ports below 1024"}, "io_uring", 2, 500});
+    commands =
+        std::make_unique<Commands>(*world.relay, world.keys, world.clock,
+                                   RelayFacts{"203.0.113.5", "", true, {"no ports below 1024"}, "io_uring", 2, 500});
   }
 
   Result<json> ask(const std::string& cmd, const json& args = json::object()) {
@@ -65,6 +67,16 @@ TEST_F(CommandsTest, EveryCommandOfTheContractIsKnown) {
 #undef NFR_ASK
   EXPECT_EQ(error_of("frob\x1b"), "command 'frob\\x1b' is not known");
   EXPECT_EQ(ask("").error().code(), Code::kInvalid);
+}
+
+TEST_F(CommandsTest, AJoinLineThatNamesAPrivateAddressIsWarnedOf) {
+  EXPECT_EQ((*ask("agent.add", {{"name", "client1"}}))["warnings"], json::array());
+  RelayFacts facts;
+  facts.address_doubt = public_host_doubt({"172.31.0.5", "2001:db8::1"}, false, "/etc/netferry/relay.toml");
+  commands->set_facts(facts);
+  const json made = *ask("agent.rejoin", {{"name", "client1"}});
+  ASSERT_EQ(made["warnings"].size(), 1u);
+  EXPECT_NE(made["warnings"][0].get<std::string>().find("172.31.0.5 comes from the default route"), std::string::npos);
 }
 
 TEST_F(CommandsTest, AnAgentFromItsJoinLineToItsRemoval) {

@@ -47,6 +47,14 @@ TEST_F(OptionsTest, FlagsWinOverTheConfig) {
   EXPECT_TRUE(parsed->options->single);
 }
 
+TEST_F(OptionsTest, OnlyAGuessedPrivateAddressIsDoubted) {
+  EXPECT_NE(public_host_doubt({"10.0.0.4"}, false, "relay.toml").find("set public = [\"ADDRESS\"] in relay.toml"),
+            std::string::npos);
+  EXPECT_EQ(public_host_doubt({"10.0.0.4"}, true, "relay.toml"), "");
+  EXPECT_EQ(public_host_doubt({"203.0.113.5", "10.0.0.4"}, false, "relay.toml"), "");
+  EXPECT_EQ(public_host_doubt({"relay.example"}, false, "relay.toml"), "");
+}
+
 TEST_F(OptionsTest, TheRelayProcessGetsTheSameInstance) {
   const auto mine = parse({});
   auto words = relay_arguments(*mine->options, 7);
