@@ -210,17 +210,39 @@ void World::apply(const std::vector<control::MappingBook::Request>& declared, bo
   expect(!relay || *answered == 1, "apply answers exactly once");
 }
 
-core::VisitorRef World::visit(core::MappingId mapping) {
+void World::set_admission(const core::PublicPorts& ports_of, const core::Admission& admission) {
+  may_retell();
+  if (!relay) return;
+  const auto changed = relay->set_admission(ports_of, admission);
+  run_for(Micros(2'000));
+  const auto* entry = relay->mappings().find(ports_of);
+  if (!changed || entry == nullptr) return;
+  const auto outside = [&](const control::FlowBook::Flow& flow) {
+    return flow.mapping == entry->mapping.id && !control::admits(admission, flow.visitor_address.address);
+  };
+  expect(relay->flows().count_of(outside) == 0, "no flow is left outside the lists");
+}
+
+core::VisitorRef World::visit(core::MappingId mapping, std::uint8_t host) {
   const core::VisitorRef ref{0, ++last_id_};
   Visitor visitor;
   visitor.mapping = mapping;
   visitor.arrived = clock.now();
+  visitor.source = net::IpAddress::v4(0xC6336400U | host);
   const auto* entry = relay->mappings().find(mapping);
   if (entry != nullptr) visitor.agent = entry->mapping.agent;
   visitors[ref] = visitor;
-  const net::Endpoint from{net::IpAddress::v4(0xC6336407), net::Port{40000}};
+  const net::Endpoint from{visitor.source, net::Port{40000}};
   const net::Port port = entry != nullptr ? entry->mapping.public_ports.first.port : net::Port{8888};
+  const core::Admission limits = entry != nullptr ? entry->mapping.admission : core::Admission{};
+  const auto reached = [&](std::uint32_t most, bool one_source) {
+    return most > 0 && relay->flows().count_of([&](const control::FlowBook::Flow& flow) {
+      return flow.mapping == mapping && (!one_source || flow.visitor_address.address == visitor.source);
+    }) >= most;
+  };
+  const bool full = reached(limits.flows_max, false) || reached(limits.flows_per_source_max, true);
   relay->flows().on_visitor(ref, mapping, from, {net::IpAddress::v4(0xCB007105), port});
+  expect(!full || visitors[ref].fate == Visitor::Fate::kRefused, "a limit that is reached turns the next visitor away");
   return ref;
 }
 
@@ -334,6 +356,9 @@ void World::start(core::VisitorRef ref, core::ChannelRef channel, core::FlowSpec
   expect(agent != nullptr && (opener == agent->name || opener_now == agent->name),
          "a visitor reaches only the agent of its mapping");
   expect(agent == nullptr || !revoked.contains(agent->name), "no flow starts for a revoked agent");
+  const auto* entry = relay->mappings().find(visitor.mapping);
+  expect(entry == nullptr || control::admits(entry->mapping.admission, visitor.source),
+         "a flow starts only for a visitor that the lists admit");
   flows_.insert(spec.id);
   const unsigned generation = generation_;
   queue.after(latency(), [this, id = spec.id, generation] {

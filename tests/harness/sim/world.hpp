@@ -96,6 +96,7 @@ class Machine final : public control::AgentWorld {
 struct Visitor {
   core::MappingId mapping;
   core::AgentId agent;
+  net::IpAddress source;
   Instant arrived;
   enum class Fate { kPending, kRefused, kStarted, kLost } fate = Fate::kPending;
 };
@@ -118,7 +119,9 @@ class World final : private core::DataPlane {
   void unmap(const core::PublicPorts& ports, bool now);
   void rename(const std::string& from, const std::string& to);
   void apply(const std::vector<control::MappingBook::Request>& declared, bool dry_run);
-  core::VisitorRef visit(core::MappingId mapping);
+  /// A visitor from 198.51.100.`host`.
+  core::VisitorRef visit(core::MappingId mapping, std::uint8_t host = 7);
+  void set_admission(const core::PublicPorts& ports_of, const core::Admission& admission);
   void break_wire(int machine);
   void silence_wire(int machine);
   void expect(bool holds, const std::string& what);

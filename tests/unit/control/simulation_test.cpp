@@ -21,7 +21,8 @@ void visit_something(World& world) {
   if (!world.relay || world.relay->mappings().all().empty()) return;
   auto entry = world.relay->mappings().all().begin();
   std::advance(entry, static_cast<std::ptrdiff_t>(world.random.below(world.relay->mappings().all().size())));
-  const core::VisitorRef ref = world.visit(entry->first);
+  const auto host = static_cast<std::uint8_t>(1 + world.random.below(4));
+  const core::VisitorRef ref = world.visit(entry->first, host);
   if (!world.random.chance(5) || world.visitors.at(ref).fate != Visitor::Fate::kPending) return;
   world.visitors.at(ref).fate = Visitor::Fate::kLost;
   world.relay->flows().on_visitor_gone(ref);
@@ -48,6 +49,17 @@ core::Rights some_rights(World& world) {
   rights.automatic = world.random.chance(80);
   rights.mappings_max = static_cast<std::uint32_t>(1 + world.random.below(6));
   return rights;
+}
+
+core::Admission some_admission(World& world) {
+  core::Admission admission;
+  if (world.random.chance(40)) admission.allow.push_back(*net::Network::parse("198.51.100.0/31"));
+  if (world.random.chance(40)) admission.allow.push_back(*net::Network::parse("198.51.100.2"));
+  if (world.random.chance(30)) admission.deny.push_back(*net::Network::parse("198.51.100.1"));
+  if (world.random.chance(40)) admission.flows_max = static_cast<std::uint32_t>(1 + world.random.below(3));
+  if (world.random.chance(30)) admission.flows_per_source_max = 1;
+  if (world.random.chance(20)) admission.rate_per_source = 1;
+  return admission;
 }
 
 void operator_applies(World& world) {
@@ -85,13 +97,14 @@ void operator_does_something(World& world) {
   if (!world.relay) return;
   const std::string name = agent_name(world.random.below(kMachines));
   const std::uint16_t port = static_cast<std::uint16_t>(8000 + world.random.below(6));
-  switch (world.random.below(9)) {
+  switch (world.random.below(10)) {
     case 0:
     case 1:
     case 2: operator_changes_agents(world, name); break;
     case 3: world.unmap({{net::IpAddress{}, net::Port{port}}, 1}, world.random.chance(50)); break;
     case 4: (void)world.relay->rotate_key(); break;
     case 5: operator_applies(world); break;
+    case 9: world.set_admission({{net::IpAddress{}, net::Port{port}}, 1}, some_admission(world)); break;
     case 6: world.map(port, name, std::chrono::minutes(1 + world.random.below(120))); break;
     default: world.map(port, name); break;
   }
@@ -146,6 +159,9 @@ void heal(World& world) {
     (void)world.relay->agent_remove("moved" + agent_name(i));
     EXPECT_TRUE(world.join(static_cast<int>(i), agent_name(i)));
   }
+  std::vector<core::PublicPorts> mapped;
+  for (const auto& [id, entry] : world.relay->mappings().all()) mapped.push_back(entry.mapping.public_ports);
+  for (const core::PublicPorts& ports : mapped) world.set_admission(ports, {});
 }
 
 void check_books(World& world) {
@@ -269,11 +285,79 @@ TEST(Simulation, PolicyHoldsUnderEverySeed) {
   }
 }
 
-TEST(Simulation, TheHarnessSeesABrokenRule) {
-  World world(1);
-  world.expect(false, "planted");
-  EXPECT_EQ(world.violations.size(), 1U);
-  EXPECT_EQ(world.violations.front(), "planted");
+/// A quiet world of two agents; the first has declared a port of the relay's choice, the second is mapped to.
+class Planted : public ::testing::Test {
+ protected:
+  Planted() {
+    spdlog::set_level(spdlog::level::off);
+    for (int i = 0; i < 2; ++i) {
+      world.add_machine();
+      world.join(i, agent_name(static_cast<std::uint64_t>(i)));
+    }
+    world.run_for(kSecond);
+    machine().wishes = {{*core::PublicPorts::parse("auto"), *core::Target::parse("3000"), {}}};
+    machine().agent->wish(machine().wishes);
+    world.map(8000, "client1");
+    world.run_for(kSecond);
+  }
+  Machine& machine() { return *world.machines[0]; }
+  void finds(const std::string& rule) {
+    check_books(world);
+    check_rights(world);
+    for (const auto& one : world.machines) check_declared(world, *one);
+    EXPECT_NE(std::find(world.violations.begin(), world.violations.end(), rule), world.violations.end()) << rule;
+  }
+  World world{1};
+};
+
+TEST_F(Planted, NothingIsFoundInAGoodWorld) {
+  check_quiet_world(world);
+  EXPECT_TRUE(world.violations.empty()) << world.violations.front();
+}
+TEST_F(Planted, AMappingThatIsNotInTheStore) {
+  world.store.mappings.clear();
+  finds("mappings in memory are those in the store");
+}
+TEST_F(Planted, AnAgentThatIsNotInTheStore) {
+  world.store.agents.clear();
+  finds("agents in memory are those in the store");
+}
+TEST_F(Planted, APortThatIsNotOpen) {
+  world.ports->open_now.clear();
+  finds("a mapping's port is open");
+}
+TEST_F(Planted, APortThatNobodyWants) {
+  world.ports->open_now.insert(core::MappingId{999});
+  finds("no port is open without a mapping");
+}
+TEST_F(Planted, AMappingThatOutlivedItsTime) {
+  world.map(8001, "client1", std::chrono::minutes(1));
+  world.clock.jump_wall(std::chrono::hours(1));  // and no tick
+  finds("a mapping has ended by its time");
+}
+TEST_F(Planted, AListThatWasNotAnswered) {
+  machine().wire->answers[999] = 0;
+  finds("every declare is answered");
+}
+TEST_F(Planted, AWishThatWasForgotten) {
+  machine().wishes.clear();
+  finds("the last list was answered");
+}
+TEST_F(Planted, AnAddressThatIsNotThere) {
+  machine().last_declared.outcomes.at(0).address = "203.0.113.5:1";
+  finds("a declared mapping is there");
+}
+TEST_F(Planted, ARightThatIsNotThere) {
+  core::Mapping mapping;
+  mapping.public_ports = *core::PublicPorts::parse("8000-8101");
+  core::Rights rights;
+  rights.automatic = false;
+  rights.ports.push_back(*core::PortRange::parse("8000-8100"));
+  EXPECT_FALSE(within_rights(rights, mapping));
+  rights.ports.push_back(*core::PortRange::parse("8101"));
+  EXPECT_TRUE(within_rights(rights, mapping));
+  mapping.automatic = true;
+  EXPECT_FALSE(within_rights(rights, mapping));
 }
 
 }  // namespace
