@@ -167,6 +167,8 @@ TEST(RelayConfig, PublicMistakes) {
   EXPECT_THAT(mistake("public = '0.0.0.0'"), HasSubstr("nobody can connect"));
   EXPECT_THAT(mistake("public = 'ff02::1'"), HasSubstr("nobody can connect"));
   EXPECT_THAT(mistake("public = ['a.example', 'a.example']"), HasSubstr("listed twice"));
+  EXPECT_THAT(mistake("public = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']"), HasSubstr("more than 8 entries"));
+  EXPECT_EQ(good("public = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']").public_hosts.size(), 8u);
   const std::string label(63, 'a');
   EXPECT_EQ(good("public = '" + label + ".example'").public_hosts.size(), 1u);
   EXPECT_THAT(mistake("public = '" + label + "a.example'"), HasSubstr("DNS name"));

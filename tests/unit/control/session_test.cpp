@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Logins, takeovers and refusals one by one, on the simulated world.
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+
+#include <algorithm>
+#include <sstream>
 
 #include "base/log.hpp"
 #include "harness/sim/world.hpp"
@@ -154,6 +158,53 @@ TEST_F(SessionTest, AVisitorWaitsForAnAgentThatWasHereAMomentAgo) {
   EXPECT_NE(world.relay->flows().recent().back().detail.find("agent client1 away"), std::string::npos);
 }
 
+TEST_F(SessionTest, AVisitorWhoseSessionIsLostIsServedByTheNextOne) {
+  world.join(world.add_machine(), "client1");
+  world.run_for(kSecond);
+  ASSERT_TRUE(world.map(8000, "client1"));
+  const core::VisitorRef ref = world.visit(world.relay->mappings().all().begin()->first);
+  machine(0).crash();  // the OPEN is on its way
+  world.run_for(kSecond / 5);
+  EXPECT_EQ(world.visitors.at(ref).fate, Visitor::Fate::kPending);
+  machine(0).boot();
+  world.run_for(kSecond);
+  EXPECT_EQ(world.visitors.at(ref).fate, Visitor::Fate::kStarted);
+}
+
+TEST_F(SessionTest, AVisitorWhoseSessionDoesNotComeBackIsTurnedAway) {
+  world.join(world.add_machine(), "client1");
+  world.run_for(kSecond);
+  ASSERT_TRUE(world.map(8000, "client1"));
+  const core::VisitorRef ref = world.visit(world.relay->mappings().all().begin()->first);
+  machine(0).crash();
+  world.run_for(4 * kSecond);
+  EXPECT_EQ(world.visitors.at(ref).fate, Visitor::Fate::kRefused);
+}
+
+TEST_F(SessionTest, RefusedLoginsAreALineASecond) {
+  std::ostringstream lines;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(
+      std::make_shared<spdlog::logger>("test", std::make_shared<spdlog::sinks::ostream_sink_st>(lines)));
+  spdlog::set_level(spdlog::level::warn);
+  for (int i = 0; i < 50; ++i) {
+    Machine& stranger = machine(world.add_machine());
+    stranger.key[0] = std::byte(i + 1);
+    stranger.name = "client1";
+    stranger.boot();
+  }
+  world.run_for(kSecond * 3 / 2);
+  Machine& last = machine(world.add_machine());
+  last.key[0] = std::byte{99};
+  last.name = "client1";
+  last.boot();
+  world.run_for(kSecond / 2);
+  spdlog::set_default_logger(before);
+  const std::string text = lines.str();
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 3) << text;
+  EXPECT_NE(text.find("more since the last such line"), std::string::npos) << text;
+}
+
 TEST_F(SessionTest, APortBelongsToAnIdentityAndTheErrorNamesIt) {
   world.join(world.add_machine(), "client1");
   world.join(world.add_machine(), "client2");
@@ -179,6 +230,22 @@ TEST_F(SessionTest, APortTakenByAnotherProgramIsNamedAndNothingIsStored) {
   EXPECT_FALSE(world.map(8888, "client1"));
   EXPECT_TRUE(world.store.mappings.empty());
   EXPECT_TRUE(world.relay->mappings().all().empty());
+}
+
+TEST_F(SessionTest, MappingAClosedPortAgainTriesIt) {
+  world.join(world.add_machine(), "client1");
+  world.run_for(kSecond);
+  ASSERT_TRUE(world.map(8888, "client1"));
+  const net::Endpoint port{net::IpAddress{}, net::Port{8888}};
+  world.crash_relay();
+  world.boot_relay();
+  world.ports->taken.insert(port);  // before the relay asks for it again
+  world.run_for(kSecond / 10);
+  const auto& entry = world.relay->mappings().all().begin()->second;
+  ASSERT_NE(entry.port_fault.find("nginx"), std::string::npos) << entry.port_fault;
+  world.ports->taken.erase(port);
+  EXPECT_TRUE(world.map(8888, "client1"));
+  EXPECT_EQ(entry.port_fault, "");
 }
 
 }  // namespace
