@@ -121,7 +121,6 @@ Result<AgentConfig> parse_agent_config(std::string_view text, const std::string&
     config.leg_min = *leg;
     return {};
   });
-  reader->millis("heartbeat_ms", 100, 60'000, config.heartbeat);
   reader->millis("reconnect_min_ms", 10, 600'000, config.reconnect_min);
   reader->millis("reconnect_max_ms", 10, 600'000, config.reconnect_max);
   check_reconnect(*reader, config);

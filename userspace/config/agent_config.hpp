@@ -32,7 +32,6 @@ inline constexpr std::size_t kMappingsMax = 64;
 struct AgentConfig {
   core::AllowList allow_targets;          ///< absent: this machine only; `[]`: nothing
   core::Leg leg_min = core::Leg::kPlain;  ///< tls: plain channels are refused
-  Millis heartbeat{5000};                 ///< key heartbeat_ms, 100..60000
   Millis reconnect_min{200};              ///< key reconnect_min_ms, 10..600000, at most reconnect_max
   Millis reconnect_max{15'000};           ///< key reconnect_max_ms, 10..600000
   std::optional<ProxyServer> proxy;       ///< key proxy: http://[USER:PASSWORD@]HOST:PORT

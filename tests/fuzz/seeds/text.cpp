@@ -75,7 +75,7 @@ void configs(std::vector<Seed>& out) {
   out.push_back({"relay_toml", "not_toml", "listen = [\n"});
   out.push_back({"agent_toml", "every_key",
                  "allow_targets = [\"self\", \"192.168.1.0/24:80\", \"[fd00::1]:1-9\"]\nleg_min = \"tls\"\n"
-                 "heartbeat_ms = 5000\nreconnect_min_ms = 200\nreconnect_max_ms = 15000\n"});
+                 "reconnect_min_ms = 200\nreconnect_max_ms = 15000\n"});
   out.push_back({"agent_toml", "nothing_allowed", "allow_targets = []\n"});
   out.push_back({"agent_toml", "bad_rule", "allow_targets = [\"lan\", \"10.0.0.1/8\"]\n"});
   out.push_back({"agent_toml", "zero_byte_in_rule", "allow_targets = [\"10.0.0.1\\u0000x\"]\n"});
