@@ -75,6 +75,8 @@ class DepsTest(Fixture):
         self.assertEqual(done.returncode, 1)
         self.assertIn("there is no apt-get here, and this is missing", done.stdout)
         self.assertIn("redis-tools", done.stdout)
+        for package in ("postgresql ", "postgresql-client", "x11vnc", "vncsnapshot", "tightvncpasswd"):
+            self.assertIn(f"  {package}", self.run_here(DEPS, "test").stdout)
 
     def test_without_apt_a_program_stands_for_its_package(self):
         for name in ("haproxy", "tinyproxy"):

@@ -100,8 +100,8 @@ class Lab:
         self.relay = self.make_relay(**options)
         return self.relay.start()
 
-    def make_agent(self, name, directory=None, **options):
-        agent = Agent(self.path(directory or f"agent-{name}"), self.net.agent, **options)
+    def make_agent(self, name, directory=None, namespace=None, **options):
+        agent = Agent(self.path(directory or f"agent-{name}"), namespace or self.net.agent, **options)
         self.logs.append(agent.log_path)
         self.defer(agent.stop)
         return agent

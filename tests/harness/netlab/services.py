@@ -14,15 +14,18 @@ def _listening(namespace, port):
     return bool(namespace.run("ss", "-Hltn", f"sport = :{port}").strip())
 
 
-def _serve(lab, name, words, port, seconds=20, **options):
-    server = lab.track(Process(name, lab.net.agent, words, lab.path(f"{name}.log"), **options))
-
+def wait_listening(server, namespace, port, seconds=20):
     def up():
         if not server.alive():
-            raise AssertionError(f"{name} ended with {server.exit_code()}:\n{server.log()}")
-        return _listening(lab.net.agent, port)
-    wait_until(up, seconds, f"{name} listens on {port}", step=0.05)
+            raise AssertionError(f"{server.name} ended with {server.exit_code()}:\n{server.log()}")
+        return _listening(namespace, port)
+    wait_until(up, seconds, f"{server.name} listens on {port}", step=0.05)
     return server
+
+
+def _serve(lab, name, words, port, seconds=20):
+    server = lab.track(Process(name, lab.net.agent, words, lab.path(f"{name}.log")))
+    return wait_listening(server, lab.net.agent, port, seconds)
 
 
 def redis(lab, port=6379):

@@ -57,10 +57,10 @@ def end_within(connection, seconds):
 
 
 class Target:
-    """A listening socket in the agent's namespace that hands out what it accepts."""
+    """A listening socket, in the agent's namespace if no other is named, that hands out what it accepts."""
 
-    def __init__(self, lab, port, address="127.0.0.1", backlog=512):
-        self.socket = lab.net.agent.listen(address, port, backlog)
+    def __init__(self, lab, port, address="127.0.0.1", backlog=512, namespace=None):
+        self.socket = (namespace or lab.net.agent).listen(address, port, backlog)
         self.socket.settimeout(10)
         lab.defer(self.close)
 
@@ -74,8 +74,8 @@ class Target:
 class EchoTarget(Target):
     """Answers every connection with what it sends, each in a thread of its own."""
 
-    def __init__(self, lab, port, address="127.0.0.1"):
-        super().__init__(lab, port, address)
+    def __init__(self, lab, port, address="127.0.0.1", namespace=None):
+        super().__init__(lab, port, address, namespace=namespace)
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self):
