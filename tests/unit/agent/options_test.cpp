@@ -16,7 +16,7 @@ class OptionsTest : public ::testing::Test {
  protected:
   OptionsTest() {
     for (const char* name : {"NETFERRY_JOIN", "NETFERRY_CONFIG", "NETFERRY_STATE", "NETFERRY_RUN"}) ::unsetenv(name);
-    std::ofstream(config()) << "heartbeat_ms = 700\n";
+    std::ofstream(config()) << "reconnect_min_ms = 700\n";
   }
   ~OptionsTest() override { ::unsetenv("NETFERRY_JOIN"); }
 
@@ -50,7 +50,7 @@ TEST_F(OptionsTest, RunWithFlagsAndConfig) {
   EXPECT_EQ(parsed->options->verb, Verb::kRun);
   EXPECT_EQ(parsed->options->directories.state, directory.file("s"));
   EXPECT_EQ(parsed->options->directories.run, directory.file("r"));
-  EXPECT_EQ(parsed->options->config.heartbeat, Millis{700});
+  EXPECT_EQ(parsed->options->config.reconnect_min, Millis{700});
 }
 
 TEST_F(OptionsTest, AJoinLineFromEveryPlace) {
@@ -82,8 +82,8 @@ TEST_F(OptionsTest, MistakesAreNamedAndEscaped) {
   EXPECT_EQ(error_of({"run", "x"}), "run takes no 'x'; see nfagent --help");
   EXPECT_NE(error_of({"run", "--frob"}).find("frob"), std::string::npos);
   EXPECT_NE(parse_alone({"run", "--state"}).error().message().find("state"), std::string::npos);
-  std::ofstream(config()) << "heartbeat = 5\n";
-  EXPECT_NE(error_of({"run"}).find("agent.toml, line 1: unknown key 'heartbeat'; did you mean 'heartbeat_ms'?"),
+  std::ofstream(config()) << "reconnect_min = 5\n";
+  EXPECT_NE(error_of({"run"}).find("agent.toml, line 1: unknown key 'reconnect_min'; did you mean 'reconnect_min_ms'?"),
             std::string::npos);
 }
 
