@@ -127,9 +127,12 @@ Status Process::start(std::size_t flow_count_max) {
 }
 
 Status Process::make_parts(std::size_t flow_count_max) {
-  auto loop = io::Loop::create(io::LoopOptions{.entries = 256, .buffer_count = 64});
-  if (!loop) return loop.error().context("io_uring");
+  auto loop = io::Loop::create(io::LoopOptions{.entries = 256, .buffer_count = 64, .choice = options_.config.io});
+  if (!loop) return loop.error().context("key io");
   loop_ = std::move(*loop);
+  if (const std::string& why = loop_->fallback_reason(); !why.empty()) {
+    spdlog::info("io_uring is not used: {}; epoll is", why);
+  }
   resolver_ = std::make_unique<Resolver>(*loop_);
   Flows::Hooks hooks;
   hooks.allowed = [this](const core::Target& target) { return allowed(target); };
@@ -217,7 +220,9 @@ nlohmann::json Process::status() const {
                      {"flows", flows_->count()},
                      {"leg_min", core::leg_name(leg_min())},
                      {"allow", allow},
+                     {"io", loop_->back_end()},
                      {"version", NFR_VERSION}};
+  if (!loop_->fallback_reason().empty()) out["io_reason"] = loop_->fallback_reason();
   if (!connected_) out["reason"] = last_reason_.empty() ? "connecting" : last_reason_;
   if (const auto proxy = proxy_for(address_)) out["proxy"] = proxy->text();
   return out;

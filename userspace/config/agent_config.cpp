@@ -126,6 +126,7 @@ Result<AgentConfig> parse_agent_config(std::string_view text, const std::string&
   check_reconnect(*reader, config);
   read_proxy(*reader, config);
   reader->tables("mapping", [&](TomlReader& table) { read_mapping(table, config); });
+  read_io(*reader, config.io);
   read_path_keys(*reader, config.paths);
   if (auto status = reader->finish(); !status) return status.error();
   return config;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/io_choice.hpp"
 #include "base/result.hpp"
 #include "config/directories.hpp"
 #include "config/proxy_server.hpp"
@@ -34,6 +35,7 @@ struct AgentConfig {
   core::Leg leg_min = core::Leg::kPlain;  ///< tls: plain channels are refused
   Millis reconnect_min{200};              ///< key reconnect_min_ms, 10..600000, at most reconnect_max
   Millis reconnect_max{15'000};           ///< key reconnect_max_ms, 10..600000
+  IoChoice io = IoChoice::kAuto;          ///< key io
   std::optional<ProxyServer> proxy;       ///< key proxy: http://[USER:PASSWORD@]HOST:PORT
   bool proxy_none = false;                ///< proxy = "none": the environment's is not used either
   std::vector<MappingTable> mappings;     ///< tables [[mapping]]

@@ -70,6 +70,7 @@ Result<RelayConfig> parse_relay_config(std::string_view text, const std::string&
   reader->millis("handshake_timeout_ms", 100, 60'000, config.handshake_timeout);
   reader->millis("open_timeout_ms", 100, 120'000, config.open_timeout);
   reader->millis("agent_grace_ms", 0, 60'000, config.agent_grace);
+  read_io(*reader, config.io);
   read_path_keys(*reader, config.paths);
   reader->integer("limits.handshake_count_max", 1, 65'536, config.limits.handshake_count_max);
   reader->integer("limits.flow_count_max", 1, 10'000'000, config.limits.flow_count_max);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/io_choice.hpp"
 #include "base/result.hpp"
 #include "config/directories.hpp"
 #include "net/address.hpp"
@@ -34,6 +35,7 @@ struct RelayConfig {
   Millis handshake_timeout{5000};         ///< key handshake_timeout_ms, 100..60000: from accept to authenticated
   Millis open_timeout{10'000};            ///< key open_timeout_ms, 100..120000: a visitor waits so long for its channel
   Millis agent_grace{3000};               ///< key agent_grace_ms, 0..60000: visitors wait so long for an absent agent
+  IoChoice io = IoChoice::kAuto;          ///< key io
   RelayLimits limits;
   PathKeys paths;
 

@@ -74,6 +74,15 @@ Result<std::string> parse_directory(std::string_view text) {
   return std::string(text);
 }
 
+void read_io(TomlReader& reader, IoChoice& into) {
+  reader.text("io", [&](std::string_view text) -> Status {
+    const auto choice = parse_io_choice(text);
+    if (!choice) return choice.error();
+    into = *choice;
+    return {};
+  });
+}
+
 void read_path_keys(TomlReader& reader, PathKeys& paths) {
   const auto into = [](std::optional<std::string>& out) {
     return [&out](std::string_view text) -> Status {

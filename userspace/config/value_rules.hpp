@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/io_choice.hpp"
 #include "base/result.hpp"
 #include "config/directories.hpp"
 #include "net/address.hpp"
@@ -22,6 +23,9 @@ Result<std::string> parse_public_host(std::string_view text);
 Result<std::string> parse_user(std::string_view text);
 /// An absolute path.
 Result<std::string> parse_directory(std::string_view text);
+
+/// Key io: auto, io_uring or epoll.
+void read_io(TomlReader& reader, IoChoice& into);
 
 /// The keys state_dir, run_dir, bpffs_dir and socket.
 void read_path_keys(TomlReader& reader, PathKeys& paths);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The table of accept(2) errors and the spare descriptor. Called by UringLoop on its thread.
-// Does not log and does not wait.
+// The table of accept(2) errors and the spare descriptor. Called by both back ends on their thread.
+// Does not wait.
 #include "io/accept_policy.hpp"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 
 #include <cerrno>
+#include <system_error>
 
 namespace nfr::io {
 
@@ -27,6 +29,13 @@ AcceptVerdict judge_accept_error(int error) {
     case ENOMEM: return AcceptVerdict::kPause;
     default: return AcceptVerdict::kEnd;
   }
+}
+
+void log_accept_pause(int error) {
+  spdlog::warn(
+      "accepting pauses: {}; new connections wait in the listen queue. Raise LimitNOFILE or lower the "
+      "connection limits",
+      std::generic_category().message(error));
 }
 
 bool SpareDescriptor::retake() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What to do when accept fails, and the spare descriptor that keeps the control path alive while it does.
-// Called by UringLoop on its thread. Does not accept anything itself.
+// Called by both back ends on their thread. Does not accept anything itself.
 #pragma once
 
 #include "base/clock.hpp"
@@ -16,6 +16,9 @@ enum class AcceptVerdict {
 
 /// error: a positive errno. accept(2) passes on network errors of the new connection as its own.
 AcceptVerdict judge_accept_error(int error);
+
+/// Says that accepting pauses for this errno, and what to do.
+void log_accept_pause(int error);
 
 /// How long accepting rests after kPause, milliseconds.
 constexpr Millis kAcceptPause{100};

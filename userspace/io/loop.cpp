@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What every back end of the loop shares: leases, the operation's last check, timers on the ordered map.
-// On the loop's own thread. Does not wait or dispatch: that is io/uring_loop.cpp.
+// On the loop's own thread. Does not wait or dispatch: that is each back end.
 #include "io/loop.hpp"
 
 #include <algorithm>
@@ -30,6 +30,26 @@ void Lease::release() {
 
 // An owner that dies first would leave the kernel writing into freed memory.
 Operation::~Operation() { NFR_ASSERT(!in_flight()); }
+
+void Loop::fire_timers(Instant now) {
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    Timer& timer = *timers_.begin()->second;
+    timers_.erase(timers_.begin());
+    timer.place_.reset();
+    const auto handler = timer.handler;  // a copy: the call may destroy the timer
+    if (handler) handler();
+  }
+}
+
+void Loop::forget_timers() {
+  for (const auto& [when, timer] : timers_) timer->place_.reset();
+  timers_.clear();
+}
+
+std::chrono::nanoseconds Loop::time_to_timer(std::chrono::nanoseconds limit) const {
+  if (!timers_.empty()) limit = std::min(limit, timers_.begin()->first - std::chrono::steady_clock::now());
+  return std::max(limit, std::chrono::nanoseconds(0));
+}
 
 void Timer::arm(Millis after) {
   disarm();

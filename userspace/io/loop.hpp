@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The completion-shaped event loop: one a thread, single issuer. Operations are submitted, batched, and complete
-// later from run(), never from inside the submitting call. io_uring is the back end (io/uring_*, the only
-// files that see liburing); an epoll twin can stand behind the same face.
+// later from run(), never from inside the submitting call. Two back ends: io_uring (io/uring_*, the only files that
+// see liburing), and epoll (io/epoll_*) for kernels and sandboxes that forbid it.
 // Everything here but post() and stop() is called on the loop's own thread.
 #pragma once
 
@@ -14,9 +14,12 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/io_choice.hpp"
 #include "base/result.hpp"
 
 namespace nfr::io {
@@ -103,11 +106,12 @@ struct LoopOptions {
   unsigned entries = 1024;                 ///< submission ring; power of two
   std::uint16_t buffer_count = 256;        ///< provided buffers; power of two, at most 32768
   std::uint32_t buffer_bytes = 64 * 1024;  ///< of each
+  IoChoice choice = IoChoice::kAuto;       ///< kAuto: io_uring, or epoll where a ring cannot be made
 };
 
 class Loop {
  public:
-  /// kSystem with the reason when the kernel or a sandbox forbids the ring.
+  /// kSystem with the reason when the back end that was asked for, or every one, is forbidden.
   static Result<std::unique_ptr<Loop>> create(const LoopOptions& options);
   virtual ~Loop() = default;
 
@@ -140,23 +144,32 @@ class Loop {
   virtual void stop() = 0;
   virtual Instant now() const = 0;  ///< cached at the last wake-up
 
-  /// Completions handled and io_uring_enter calls made since creation.
+  /// Completions handled and io_uring_enter or epoll_wait calls made since creation.
   struct Statistics {
     std::uint64_t completions = 0;
     std::uint64_t enters = 0;
   };
   virtual Statistics statistics() const = 0;
 
+  /// "io_uring" or "epoll".
+  virtual std::string_view back_end() const = 0;
+  /// Why io_uring is not used though kAuto asked for it; empty otherwise.
+  const std::string& fallback_reason() const { return fallback_reason_; }
+
  protected:
   friend class Lease;
   friend class Timer;
   virtual void give_back(std::uint16_t index) = 0;
   std::multimap<Instant, Timer*> timers_;
+  std::string fallback_reason_;
 
   static std::uint32_t slot_of(const Operation& operation) { return operation.slot_; }
   static void set_slot(Operation& operation, std::uint32_t slot) { operation.slot_ = slot; }
   static void clear_slot(Operation& operation) { operation.slot_ = Operation::kNoSlot; }
-  static void fired(Timer& timer) { timer.place_.reset(); }
+  void fire_timers(Instant now);
+  void forget_timers();
+  /// From now to the first timer, at most `limit`, at least 0.
+  std::chrono::nanoseconds time_to_timer(std::chrono::nanoseconds limit) const;
 };
 
 }  // namespace nfr::io

@@ -4,34 +4,16 @@
 #include "io/uring_buffers.hpp"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
-#include <bit>
 #include <cerrno>
 
 #include "base/assert.hpp"
 
 namespace nfr::io {
 
-Pages::~Pages() {
-  if (data_ != nullptr) ::munmap(data_, bytes_);
-}
-
-int Pages::map(std::size_t bytes) {
-  void* place = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (place == MAP_FAILED) return errno;
-  data_ = static_cast<std::byte*>(place);
-  bytes_ = bytes;
-  return 0;
-}
-
 Result<std::unique_ptr<ProvidedBuffers>> ProvidedBuffers::create(io_uring* ring, std::uint16_t count,
                                                                  std::uint32_t bytes) {
-  if (!std::has_single_bit(count) || count > kCountMax) {
-    return Error(Code::kInvalid, fmt::format("buffer_count {}: must be a power of two from 1 to {}", count, kCountMax));
-  }
-  if (bytes == 0) return Error(Code::kInvalid, "buffer_bytes 0: must be at least 1");
-
+  if (Status valid = check_buffers(count, bytes); !valid) return valid.error();
   std::unique_ptr<ProvidedBuffers> buffers(new ProvidedBuffers(count, bytes));
   if (const int error = buffers->memory_.map(std::size_t{count} * bytes)) {
     return Error::system(fmt::format("mapping {} receive buffers of {} bytes", count, bytes), error);

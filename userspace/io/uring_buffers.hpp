@@ -12,31 +12,15 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "io/pages.hpp"
 
 namespace nfr::io {
-
-/// Anonymous pages, unmapped on destruction. Untouched pages cost nothing.
-class Pages {
- public:
-  Pages() = default;
-  ~Pages();
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-  /// 0 or errno.
-  int map(std::size_t bytes);
-  std::byte* data() const { return data_; }
-
- private:
-  std::byte* data_ = nullptr;
-  std::size_t bytes_ = 0;
-};
 
 class ProvidedBuffers {
  public:
   static constexpr std::uint16_t kGroup = 0;
-  static constexpr unsigned kCountMax = 32768;  ///< io_uring's own limit
 
-  /// count: a power of two up to kCountMax; bytes of each: at least 1. kInvalid names the wrong one.
+  /// As check_buffers().
   static Result<std::unique_ptr<ProvidedBuffers>> create(io_uring* ring, std::uint16_t count, std::uint32_t bytes);
 
   /// The kernel filled `index`: it is out until give_back(). used: 1 to bytes_each().

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // One round of the io_uring loop: submit, wait, and what each completion leads to, then timers.
 // On the loop's thread only, from run() and run_once(). Handlers may submit, cancel and destroy from here.
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "base/assert.hpp"
 #include "io/uring_loop.hpp"
@@ -34,7 +32,7 @@ void UringLoop::round(Millis wait) {
   // Only what is there now: completions caused by this round's handlers wait for their turn after the timers.
   for (unsigned count = ring_->completions_ready(); count > 0; --count) dispatch(ring_->take());
   complete_cancelled();
-  fire_timers();
+  fire_timers(now_);
   in_round_ = false;
 }
 
@@ -57,13 +55,7 @@ void UringLoop::on_cancel_answer(Token token, int result) {
 
 void UringLoop::on_wake() {
   pending_.push_back(Token(Tag::kWake, 0, 0));
-  std::vector<std::function<void()>> work;
-  {
-    const std::lock_guard lock(mutex_);
-    work.swap(posted_);
-    wake_written_ = false;
-  }
-  for (auto& function : work) function();
+  for (auto& work : mailbox_.take()) work();
 }
 
 void UringLoop::on_operation(Token token, RingEvent event) {
@@ -117,10 +109,7 @@ void UringLoop::pause_accept(Token token, int error) {
   if (!accept_timer_.armed()) accept_timer_.arm(kAcceptPause);
   if (accept_logged_ && now_ - *accept_logged_ < kAcceptLogEvery) return;
   accept_logged_ = now_;
-  spdlog::warn(
-      "accepting pauses: {}; new connections wait in the listen queue. Raise LimitNOFILE or lower the "
-      "connection limits",
-      std::generic_category().message(error));
+  log_accept_pause(error);
 }
 
 void UringLoop::resume_accepts() {
@@ -166,16 +155,6 @@ void UringLoop::complete_cancelled() {
   std::vector<Token> cancelled;
   cancelled.swap(cancelled_);
   for (const Token token : cancelled) finish(token, -ECANCELED);
-}
-
-void UringLoop::fire_timers() {
-  while (!timers_.empty() && timers_.begin()->first <= now_) {
-    Timer& timer = *timers_.begin()->second;
-    timers_.erase(timers_.begin());
-    fired(timer);
-    const auto handler = timer.handler;  // a copy: the call may destroy the timer
-    if (handler) handler();
-  }
 }
 
 }  // namespace nfr::io

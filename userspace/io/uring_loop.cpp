@@ -3,7 +3,6 @@
 // On the loop's thread, but for post() and stop(). What completions lead to is in io/uring_dispatch.cpp.
 #include "io/uring_loop.hpp"
 
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,12 +22,6 @@ constexpr Token kWakeToken(Tag::kWake, 0, 0);
 
 }  // namespace
 
-Result<std::unique_ptr<Loop>> Loop::create(const LoopOptions& options) {
-  auto loop = UringLoop::create(options, preferred_flag_sets());
-  if (!loop) return loop.error().context("creating the event loop");
-  return std::unique_ptr<Loop>(std::move(*loop));
-}
-
 Result<std::unique_ptr<UringLoop>> UringLoop::create(const LoopOptions& options, std::span<const unsigned> flag_sets) {
   if (options.entries == 0) return Error(Code::kInvalid, "entries 0: must be a power of two");
   auto ring = Ring::open(options.entries, flag_sets);
@@ -36,40 +29,28 @@ Result<std::unique_ptr<UringLoop>> UringLoop::create(const LoopOptions& options,
   auto buffers = ProvidedBuffers::create((*ring)->raw(), options.buffer_count, options.buffer_bytes);
   if (!buffers) return buffers.error();
   // Blocking on purpose: a ring read of a non-blocking eventfd answers -EAGAIN instead of waiting.
-  Fd wake(::eventfd(0, EFD_CLOEXEC));
-  if (!wake.valid()) return Error::system("eventfd", errno);
-  return std::unique_ptr<UringLoop>(new UringLoop(std::move(*ring), std::move(*buffers), std::move(wake)));
+  auto wake = Mailbox::make_eventfd(0);
+  if (!wake) return wake.error();
+  return std::unique_ptr<UringLoop>(new UringLoop(std::move(*ring), std::move(*buffers), std::move(*wake)));
 }
 
 UringLoop::UringLoop(std::unique_ptr<Ring> ring, std::unique_ptr<ProvidedBuffers> buffers, Fd wake)
     : ring_(std::move(ring)),
       buffers_(std::move(buffers)),
       now_(std::chrono::steady_clock::now()),
-      wake_fd_(std::move(wake)),
-      spare_(wake_fd_.get()),
+      mailbox_(std::move(wake)),
+      spare_(mailbox_.fd()),
       accept_timer_(*this, [this] { resume_accepts(); }) {
   pending_.push_back(kWakeToken);
 }
 
 UringLoop::~UringLoop() {
   NFR_ASSERT(!in_round_);
-  drop_posted();
-  for (const auto& [when, timer] : timers_) fired(*timer);
-  timers_.clear();
+  mailbox_.drop();
+  forget_timers();
   forget_operations();
   drain_kernel();
   NFR_ASSERT(buffers_->lent() == 0);
-}
-
-void UringLoop::drop_posted() {
-  for (;;) {
-    std::vector<std::function<void()>> dropped;
-    {
-      const std::lock_guard lock(mutex_);
-      dropped.swap(posted_);
-    }
-    if (dropped.empty()) return;  // destroying a function may post once more
-  }
 }
 
 void UringLoop::forget_operations() {
@@ -172,7 +153,7 @@ void UringLoop::prepare(io_uring_sqe& entry, Token token) {
   if (token.tag() == Tag::kCancel) {
     io_uring_prep_cancel64(&entry, token.as(Tag::kOperation).user_data(), 0);
   } else if (token.tag() == Tag::kWake) {
-    io_uring_prep_read(&entry, wake_fd_.get(), &wake_value_, sizeof(wake_value_), 0);
+    io_uring_prep_read(&entry, mailbox_.fd(), &wake_value_, sizeof(wake_value_), 0);
   } else {
     const Request& request = slots_.at(token).request;
     switch (request.kind) {
@@ -213,28 +194,14 @@ void UringLoop::resume_parked() {
 std::chrono::nanoseconds UringLoop::time_to_wait(Millis wait) const {
   const bool parked_can_go = !parked_.empty() && buffers_->free() > 0;
   if (!pending_.empty() || !cancelled_.empty() || parked_can_go) return std::chrono::nanoseconds(0);
-  std::chrono::nanoseconds limit = std::clamp(wait, Millis(0), kLongestWait);
-  if (!timers_.empty()) limit = std::min(limit, timers_.begin()->first - std::chrono::steady_clock::now());
-  return std::max(limit, std::chrono::nanoseconds(0));
+  return time_to_timer(std::clamp(wait, Millis(0), kLongestWait));
 }
 
-void UringLoop::post(std::function<void()> work) {
-  const std::lock_guard lock(mutex_);
-  posted_.push_back(std::move(work));
-  wake();
-}
+void UringLoop::post(std::function<void()> work) { mailbox_.post(std::move(work)); }
 
 void UringLoop::stop() {
   stopped_.store(true, std::memory_order_release);
-  const std::lock_guard lock(mutex_);
-  wake();
-}
-
-// Under mutex_. At most one write until the loop has woken, so the write cannot block.
-void UringLoop::wake() {
-  if (std::exchange(wake_written_, true)) return;
-  const std::uint64_t one = 1;
-  NFR_ASSERT(::write(wake_fd_.get(), &one, sizeof(one)) == sizeof(one));
+  mailbox_.wake();
 }
 
 void UringLoop::run() {

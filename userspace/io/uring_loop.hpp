@@ -5,15 +5,14 @@
 
 #include <atomic>
 #include <deque>
-#include <mutex>
 #include <vector>
 
-#include "base/fd.hpp"
 #include "io/accept_policy.hpp"
 #include "io/loop.hpp"
+#include "io/mailbox.hpp"
+#include "io/slots.hpp"
 #include "io/uring_buffers.hpp"
 #include "io/uring_ring.hpp"
-#include "io/uring_slots.hpp"
 
 namespace nfr::io {
 
@@ -39,6 +38,7 @@ class UringLoop final : public Loop {
   void stop() override;
   Instant now() const override;
   Statistics statistics() const override;
+  std::string_view back_end() const override { return "io_uring"; }
 
   unsigned setup_flags() const { return ring_->setup_flags(); }
 
@@ -52,7 +52,6 @@ class UringLoop final : public Loop {
   void prepare(io_uring_sqe& entry, Token token);
   void resume_parked();
   std::chrono::nanoseconds time_to_wait(Millis wait) const;
-  void wake();
 
   // One round and what came of it (uring_dispatch.cpp).
   void round(Millis wait);
@@ -69,10 +68,8 @@ class UringLoop final : public Loop {
   void resubmit(Token token);
   void finish(Token token, int result, Lease lease = {});
   void complete_cancelled();
-  void fire_timers();
 
   // Destruction (uring_loop.cpp).
-  void drop_posted();
   void forget_operations();
   void drain_kernel();
 
@@ -88,16 +85,13 @@ class UringLoop final : public Loop {
   bool in_round_ = false;
   std::uint64_t completions_ = 0;
 
-  Fd wake_fd_;
+  Mailbox mailbox_;
   std::uint64_t wake_value_ = 0;  ///< where the kernel puts the eventfd's count
   SpareDescriptor spare_;
   Timer accept_timer_;
   std::optional<Instant> accept_logged_;
 
   std::atomic<bool> stopped_{false};
-  std::mutex mutex_;
-  std::vector<std::function<void()>> posted_;  ///< under mutex_
-  bool wake_written_ = false;                  ///< under mutex_
 };
 
 }  // namespace nfr::io

@@ -7,10 +7,11 @@
 
 namespace nfr::relayd {
 
-Status Plane::start_threads(unsigned count, datapath::DataOptions options, const core::Crypto& crypto) {
+Status Plane::start_threads(unsigned count, datapath::DataOptions options, const io::LoopOptions& loop_options,
+                            const core::Crypto& crypto) {
   for (unsigned number = 0; number < count; ++number) {
     options.thread = number;
-    auto thread = datapath::DataThread::create(options, io::LoopOptions{}, crypto, *this);
+    auto thread = datapath::DataThread::create(options, loop_options, crypto, *this);
     if (!thread) return thread.error().context("starting a data thread");
     threads_.push_back(std::move(*thread));
   }

@@ -20,7 +20,8 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   Plane(io::Loop& control, holder::ListenerSource& listeners, Tunnel& tunnel)
       : control_(control), listeners_(listeners), tunnel_(tunnel) {}
 
-  Status start_threads(unsigned count, datapath::DataOptions options, const core::Crypto& crypto);
+  Status start_threads(unsigned count, datapath::DataOptions options, const io::LoopOptions& loop_options,
+                       const core::Crypto& crypto);
   void set_relay(control::Relay* relay) { relay_ = relay; }
   void stop();  ///< all flows end by RST; threads joined
 

@@ -108,7 +108,7 @@ Status Process::open_data_plane() {
   // Each waiting visitor may cost its agent's session one OPEN at once: all together must fit the session's queue.
   data.waiting_max = std::max<std::size_t>(16'384 / workers_, 64);
   data.waiting_timeout = options_.config.open_timeout + options_.config.agent_grace + Millis{2000};
-  return plane_->start_threads(workers_, data, crypto_);
+  return plane_->start_threads(workers_, data, {.choice = options_.config.io}, crypto_);
 }
 
 control::RelaySettings Process::settings() const {
@@ -133,6 +133,7 @@ Result<std::vector<std::string>> Process::reload() {
   if (read->listen != old.listen) waiting.emplace_back("listen");
   if (read->user != old.user) waiting.emplace_back("user");
   if (read->workers != old.workers) waiting.emplace_back("workers");
+  if (read->io != old.io) waiting.emplace_back("io");
   if (read->handshake_timeout != old.handshake_timeout) waiting.emplace_back("handshake_timeout_ms");
   if (read->limits.handshake_count_max != old.limits.handshake_count_max) {
     waiting.emplace_back("limits.handshake_count_max");
@@ -164,7 +165,10 @@ RelayFacts Process::facts() const {
   if (!facts.address_doubt.empty()) facts.missing.push_back(facts.address_doubt);
   facts.single = options_.single;
   facts.workers = workers_;
-  facts.back_end = fmt::format("io_uring ({} data thread{})", workers_, workers_ == 1 ? "" : "s");
+  facts.back_end = fmt::format("{} ({} data thread{})", loop_->back_end(), workers_, workers_ == 1 ? "" : "s");
+  if (!loop_->fallback_reason().empty()) {
+    facts.missing.push_back(fmt::format("io_uring is not used: {}; epoll is", loop_->fallback_reason()));
+  }
   facts.flow_count_max = options_.config.limits.flow_count_max;
   if (options_.single && ::geteuid() != 0) {
     facts.missing.push_back("not root: public ports above 1023 only, and a restart closes them; run nfrelayd as root");
@@ -177,8 +181,8 @@ RelayFacts Process::facts() const {
 }
 
 Status Process::start(const MakeListeners& make_listeners) {
-  auto loop = io::Loop::create(io::LoopOptions{});
-  if (!loop) return loop.error().context("io_uring");
+  auto loop = io::Loop::create({.choice = options_.config.io});
+  if (!loop) return loop.error().context("key io");
   loop_ = std::move(*loop);
   listeners_ = make_listeners(*loop_, [] {
     // Nobody holds the listeners any more: a successor is being started. Flows end by RST (SO_LINGER 0).

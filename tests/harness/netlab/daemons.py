@@ -31,6 +31,11 @@ def binary(name):
     return path
 
 
+def io_line():
+    """The line of both configuration files that chooses the loop's back end; NFR_IO, else the programs' own choice."""
+    return f'io = "{os.environ["NFR_IO"]}"\n' if os.environ.get("NFR_IO") else ""
+
+
 def _make_directory(path, mode):
     os.makedirs(path, exist_ok=True)
     os.chmod(path, mode)
@@ -96,7 +101,7 @@ class Relay:
         self.process = None
         self.ctl = Ctl(os.path.join(self.run_dir, "ctl.sock"), namespace)
         with open(self.config, "w") as file:
-            file.write(RELAY_TOML.format(public=json.dumps(list(public)), heartbeat_ms=heartbeat_ms,
+            file.write(io_line() + RELAY_TOML.format(public=json.dumps(list(public)), heartbeat_ms=heartbeat_ms,
                                          agent_grace_ms=agent_grace_ms) + extra)
 
     def words(self, *extra):
@@ -154,7 +159,7 @@ class Agent:
         self.state = os.path.join(directory, "state")
         self.process = None
         with open(self.config, "w") as file:
-            file.write(config)
+            file.write(io_line() + config)
 
     def words(self, *verb):
         return [binary("nfagent"), *verb, "--config", self.config, "--state", self.state, "--run",

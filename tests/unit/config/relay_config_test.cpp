@@ -158,6 +158,13 @@ TEST(RelayConfig, ListenMistakes) {
   EXPECT_THAT(mistake("listen = [\n 'x'\n]"), AllOf(HasSubstr("line 2"), HasSubstr("listen = 'x'")));
 }
 
+TEST(RelayConfig, BackEndOfTheLoop) {
+  EXPECT_EQ(good("").io, IoChoice::kAuto);
+  EXPECT_EQ(good("io = 'epoll'").io, IoChoice::kEpoll);
+  EXPECT_EQ(good("io = 'io_uring'").io, IoChoice::kUring);
+  EXPECT_THAT(mistake("io = 'kqueue'"), HasSubstr("'kqueue': expected auto, io_uring or epoll"));
+}
+
 TEST(RelayConfig, PublicMistakes) {
   for (const char* host : {"", "300.1.2.3", "1.2.3", "a..b", "-a.example", "a-.example", "a_b", "host:80", "http://x",
                            "1.2.3.4:80", "[::1]", "a b", "a.", ".a", "123"}) {

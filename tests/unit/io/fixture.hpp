@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -93,7 +94,9 @@ class LoopTest : public ::testing::Test {
 
   void make(const LoopOptions& options) {
     loop.reset();
-    auto made = Loop::create(options);
+    LoopOptions chosen = options;
+    if (const char* io = std::getenv("NFR_TEST_IO")) chosen.choice = *parse_io_choice(io);
+    auto made = Loop::create(chosen);
     ASSERT_TRUE(made.ok()) << made.error().message();
     loop = std::move(*made);
   }

@@ -2,7 +2,7 @@
 // Lifetimes: cancelling each kind, resubmitting and destroying from complete(), slots reused, loops that die first.
 #include <poll.h>
 
-#include "io/uring_slots.hpp"
+#include "io/slots.hpp"
 #include "unit/io/fixture.hpp"
 
 namespace nfr::io {

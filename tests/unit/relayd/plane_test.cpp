@@ -54,7 +54,7 @@ class PlaneTest : public ::testing::Test {
     keys = *Keys::open(directory.path(), [](std::string_view) { return std::nullopt; });
     tunnel = std::make_unique<Tunnel>(*loop, *keys, TunnelOptions{});
     plane = std::make_unique<Plane>(*loop, listeners, *tunnel);
-    ASSERT_TRUE(plane->start_threads(1, {}, crypto));
+    ASSERT_TRUE(plane->start_threads(1, {}, {}, crypto));
   }
   void TearDown() override { plane->stop(); }
   void open(std::uint64_t id, const char* ports) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Slots handed out and taken back, last freed first so that the table stays warm. Used by UringLoop on its thread.
-#include "io/uring_slots.hpp"
+// Slots handed out and taken back, last freed first so that the table stays warm. Used by the back ends on their
+// thread.
+#include "io/slots.hpp"
 
 #include "base/assert.hpp"
 

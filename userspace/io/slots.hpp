@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// SlotTable: what is outstanding, and the 64-bit tokens by which the kernel names it. A token carries slot and
+// SlotTable: what is outstanding, and the 64-bit tokens by which the back end names it. A token carries slot and
 // generation, so that a late completion can never be taken for the slot's next user's.
-// Used by UringLoop on its thread. Does not talk to the kernel.
+// Used by the back ends on their thread. Does not talk to the kernel.
 #pragma once
 
 #include <sys/socket.h>
@@ -41,7 +41,7 @@ enum class Kind : std::uint8_t { kAccept, kReceive, kReceiveInto, kSend, kConnec
 
 /// Where an operation is.
 enum class State : std::uint8_t {
-  kKernel,     ///< queued for the kernel or in it: a completion will come
+  kKernel,     ///< queued for the kernel, or it waits there
   kParked,     ///< a receive waiting for a buffer
   kPaused,     ///< an accept waiting for descriptors
   kCancelled,  ///< not in the kernel; completes with -ECANCELED in this or the next round
