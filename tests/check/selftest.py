@@ -91,6 +91,12 @@ class Frozen(Planted):
     def test_good(self):
         self.green("frozen", self.KEPT)
 
+    def test_other_sums_or_none(self):
+        peer = {"tests/harness/wire_v1/codec.cpp": self.PEER}
+        self.red("frozen", peer, "wire_v1/SHA256SUMS:0: is not the one in frozen.py")
+        sums = {"tests/harness/wire_v1/SHA256SUMS": f"{self.SUM}  codec.cpp\n\n"}
+        self.red("frozen", {**peer, **sums}, "wire_v1/SHA256SUMS:0: is not the one in frozen.py")
+
     def test_changed_new_and_gone(self):
         self.red("frozen", {**self.KEPT, "tests/harness/old/peer.cpp": self.PEER + "\n"}, "peer.cpp:0: changed; ")
         self.red("frozen", {**self.KEPT, "tests/harness/old/more.cpp": self.PEER}, "more.cpp:0: is new; ")

@@ -84,19 +84,38 @@ Status Declarations::judge(const core::AgentRecord& agent, const std::vector<pro
                            agent.rights.mappings_max, agent.name));
 }
 
-bool Declarations::admit(Pace& pace) const {
-  const Instant now = clock_.now();
-  pace.paid_until = std::max(pace.paid_until, now);
-  if (pace.paid_until - now > kPace * (kBurst - 1)) return false;
-  pace.paid_until += kPace;
-  return true;
+bool Declarations::admits(Pace& pace) const {
+  pace.paid_until = std::max(pace.paid_until, clock_.now());
+  return pace.paid_until - clock_.now() <= kPace * (kBurst - 1);
+}
+
+void Declarations::charge(Pace& pace, core::AgentId agent, const proto::Declare& declare) const {
+  pace.paid_until += kPace * (1 + changes(agent, declare.wishes) / kChanges);
+}
+
+/// How many mappings a list makes, changes or ends.
+std::size_t Declarations::changes(core::AgentId agent, const std::vector<proto::Wish>& wishes) const {
+  std::size_t kept = 0;
+  std::size_t fresh = 0;
+  for (const proto::Wish& wish : wishes) {
+    const core::Mapping* there = present(agent, wish);
+    const bool same =
+        there != nullptr && there->target == wish.target && there->leg == wish.leg && there->proxy == wish.proxy;
+    ++(same ? kept : fresh);
+  }
+  const std::size_t before = mappings_.count_of(agent, core::Origin::kAgent);
+  return fresh + (before > kept ? before - kept : 0);
 }
 
 void Declarations::on_declare(const SessionBook::Session& session, const proto::Declare& declare) {
   Pace& pace = paces_[session.agent];
   pace.held.reset();
-  if (admit(pace)) return carry_out(session.agent, session.id, declare);
-  pace.held.emplace(session.id, declare);
+  if (!admits(pace)) {
+    pace.held.emplace(session.id, declare);
+    return;
+  }
+  charge(pace, session.agent, declare);
+  carry_out(session.agent, session.id, declare);
 }
 
 void Declarations::tick() {
@@ -112,8 +131,9 @@ void Declarations::tick() {
       pace.held.reset();
       continue;
     }
-    if (!admit(pace)) continue;
+    if (!admits(pace)) continue;
     const auto held = *std::exchange(pace.held, std::nullopt);
+    charge(pace, agent, held.second);
     carry_out(agent, held.first, held.second);
   }
 }

@@ -30,8 +30,9 @@ class Declarations {
   Declarations(MappingBook& mappings, AgentBook& agents, SessionBook& sessions, Clock& clock, Observer& observer)
       : mappings_(mappings), agents_(agents), sessions_(sessions), clock_(clock), observer_(observer) {}
 
-  /// Answers with Declared once every wish was tried. Of an agent that declares faster than kPace after kBurst lists
-  /// only the newest is kept, until tick() finds its time come: each may cost the control thread 64 commits.
+  /// Answers with Declared once every wish was tried. Lists are charged for what they change, since each change is a
+  /// commit on the control thread: kPace a list, and again for every kChanges changes. Of an agent that is kBurst ahead
+  /// only the newest list is kept, until tick() finds its time come.
   void on_declare(const SessionBook::Session& session, const proto::Declare& declare);
   /// After the rights changed: withdraws what they do not cover any more; returns how many. The agent's last list is
   /// tried again, and it is told by another answer.
@@ -43,13 +44,16 @@ class Declarations {
  private:
   static constexpr Millis kPace{500};
   static constexpr int kBurst = 8;
+  static constexpr std::size_t kChanges = 8;
   struct Job;
   /// One agent's lists against time.
   struct Pace {
-    Instant paid_until;  ///< at most kBurst * kPace ahead of now
+    Instant paid_until;  ///< kBurst * kPace ahead of now: nothing more is carried out
     std::optional<std::pair<core::SessionId, proto::Declare>> held;
   };
-  bool admit(Pace& pace) const;
+  bool admits(Pace& pace) const;
+  std::size_t changes(core::AgentId agent, const std::vector<proto::Wish>& wishes) const;
+  void charge(Pace& pace, core::AgentId agent, const proto::Declare& declare) const;
   void carry_out(core::AgentId agent, core::SessionId session, const proto::Declare& declare);
   /// What an agent's present session asked for last, and what it was told.
   struct Last {

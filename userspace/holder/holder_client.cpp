@@ -118,14 +118,16 @@ bool HolderClient::take_reply(const Reply& reply, std::vector<Fd> fds, bool cut)
 
 void HolderClient::finish(Waiting waiting, const Reply& reply, std::vector<Fd> fds, bool cut) {
   if (!waiting.done) {
-    if (reply.status != 0) {
-      const std::string_view name = code_name(failure_of(reply).code);
-      spdlog::warn("the holder refused request {}: {}", waiting.request.type, name);
-    }
+    const Code code = reply.status != 0 ? failure_of(reply).code : Code::kNotFound;
+    // To close what is not held has no effect: late answers do.
+    if (code != Code::kNotFound)
+      spdlog::warn("the holder refused request {}: {}", waiting.request.type, code_name(code));
     return;
   }
   if (reply.status != 0) return waiting.done(describe(waiting.endpoint, failure_of(reply)));
   if (cut || fds.size() != reply.fd_count || fds.size() != waiting.request.count) {
+    // The holder has opened it; without a descriptor here nobody would serve it.
+    if (waiting.request.kind == static_cast<std::uint8_t>(ListenerKind::kPublic)) close(waiting.endpoint);
     return waiting.done(describe(waiting.endpoint, OpenFailure{Code::kExhausted, EMFILE, {}}));
   }
   waiting.done(std::move(fds));

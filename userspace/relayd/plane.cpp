@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "relayd/plane.hpp"
 
-#include <algorithm>
-
 #include "base/log.hpp"
 
 namespace nfr::relayd {
@@ -73,7 +71,7 @@ void Plane::opened_one(const std::shared_ptr<Opening>& opening, const net::Endpo
 void Plane::adopt(core::MappingId mapping, const net::Endpoint& endpoint, std::vector<Fd> sockets) {
   const auto found = listeners_of_.find(mapping);
   if (found == listeners_of_.end()) {  // unmapped while it was being opened; its successor may have the same port
-    if (!wanted(endpoint)) listeners_.close(endpoint);
+    if (!leave_to_successor(endpoint)) listeners_.close(endpoint);
     return;
   }
   for (Listener& listener : found->second) {
@@ -85,10 +83,14 @@ void Plane::adopt(core::MappingId mapping, const net::Endpoint& endpoint, std::v
   }
 }
 
-bool Plane::wanted(const net::Endpoint& endpoint) const {
-  return std::ranges::any_of(listeners_of_, [&](const auto& mapping) {
-    return std::ranges::any_of(mapping.second, [&](const Listener& l) { return l.endpoint == endpoint; });
-  });
+/// From now on the port is the successor's to give back, whatever the answer to its own request.
+bool Plane::leave_to_successor(const net::Endpoint& endpoint) {
+  for (auto& [mapping, listeners] : listeners_of_) {
+    for (Listener& listener : listeners) {
+      if (listener.endpoint == endpoint) return listener.open = true;
+    }
+  }
+  return false;
 }
 
 /// What was asked for and not answered is closed by its answer: to close it now could hit whoever else has the port.

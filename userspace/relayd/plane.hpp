@@ -47,7 +47,7 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   void opened_one(const std::shared_ptr<Opening>& opening, const net::Endpoint& endpoint,
                   Result<std::vector<Fd>> sockets);
   void adopt(core::MappingId mapping, const net::Endpoint& endpoint, std::vector<Fd> sockets);
-  bool wanted(const net::Endpoint& endpoint) const;
+  bool leave_to_successor(const net::Endpoint& endpoint);
 
   io::Loop& control_;
   holder::ListenerSource& listeners_;

@@ -57,6 +57,7 @@ class Process {
   SystemRandom random_;
   tls::OpenSslCrypto crypto_;
   std::vector<std::string> hosts_;
+  bool hosts_configured_ = false;  ///< from relay.toml, not from the default route
   unsigned workers_ = 1;
   std::size_t to_open_ = 0;
   bool stopping_ = false;
@@ -88,6 +89,7 @@ Status Process::open_state() {
   auto hosts = public_hosts(options_);
   if (!hosts) return hosts.error();
   hosts_ = std::move(*hosts);
+  hosts_configured_ = !options_.config.public_hosts.empty();
   auto store = store::SqliteStore::open(options_.directories.state + "/relay.db");
   if (!store) return store.error();
   store_ = std::move(*store);
@@ -139,7 +141,12 @@ Result<std::vector<std::string>> Process::reload() {
     waiting.emplace_back("limits.handshake_count_max");
   }
   if (read->paths != old.paths) waiting.emplace_back("state_dir, run_dir, bpffs_dir, socket");
-  if (read->public_hosts != config_.public_hosts && !read->public_hosts.empty()) hosts_ = read->public_hosts;
+  if (!read->public_hosts.empty()) {
+    hosts_ = read->public_hosts;
+    hosts_configured_ = true;
+  } else if (hosts_configured_) {
+    waiting.emplace_back("public");
+  }
   config_ = std::move(*read);
   relay_->reconfigure(settings());
   commands_->set_facts(facts());
@@ -161,7 +168,7 @@ Status Process::make_relay() {
 RelayFacts Process::facts() const {
   RelayFacts facts;
   facts.address = hosts_.front();
-  facts.address_doubt = public_host_doubt(hosts_, !config_.public_hosts.empty(), options_.config_file.path);
+  facts.address_doubt = public_host_doubt(hosts_, hosts_configured_, options_.config_file.path);
   if (!facts.address_doubt.empty()) facts.missing.push_back(facts.address_doubt);
   facts.single = options_.single;
   facts.workers = workers_;

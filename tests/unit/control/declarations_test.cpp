@@ -212,6 +212,29 @@ TEST_F(DeclarationsTest, AFloodOfListsCostsWhatAFewCostAndTheLastOneCounts) {
   EXPECT_LE(world.store.write_count - before, 2u * (8 + 10));
 }
 
+TEST_F(DeclarationsTest, AListIsChargedForWhatItChanges) {
+  rights("client1", "8000-8999", true, 64);
+  const auto many = [](int first) {
+    std::vector<proto::Wish> wishes;
+    for (int i = 0; i < 64; ++i) wishes.push_back(wish(std::to_string(first + i).c_str(), "22"));
+    return wishes;
+  };
+  declare(0, many(8100));
+  world.run_for(kSecond * 30);
+  const std::uint64_t before = world.store.write_count;
+  for (int i = 0; i < 100; ++i) {
+    machine(0).agent->wish(many(i % 2 == 0 ? 8200 : 8100));
+    world.run_for(kSecond / 10);
+  }
+  // 128 changes are worth eight seconds and more: two lists within ten, and the one that was ahead.
+  EXPECT_LE(world.store.write_count - before, 3u * 128);
+  const std::uint64_t unchanged = world.store.write_count;
+  declare(0, many(8100));
+  world.run_for(kSecond * 30);
+  EXPECT_EQ(world.relay->mappings().all().size(), 64u);
+  EXPECT_LE(world.store.write_count - unchanged, 2u * 128);
+}
+
 TEST_F(DeclarationsTest, AHeldListEndsWithItsSession) {
   for (int i = 0; i < 20; ++i) machine(0).agent->wish({wish("8001", "22")});
   machine(0).agent->wish({wish("8002", "22")});

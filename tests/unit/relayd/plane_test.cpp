@@ -101,6 +101,16 @@ TEST_F(PlaneTest, ALateAnswerLeavesThePortToItsSuccessor) {
   EXPECT_EQ(listeners.closed.size(), 1u);
 }
 
+TEST_F(PlaneTest, ASuccessorThatIsRefusedFreesWhatWasLeftToIt) {
+  open(1, "8888");
+  plane->close(core::MappingId{1});
+  open(2, "8888");
+  listeners.answer();
+  listeners.refuse();
+  EXPECT_EQ(done, (std::vector<bool>{true, false}));
+  EXPECT_EQ(listeners.closed.size(), 1u);
+}
+
 TEST_F(PlaneTest, ARefusedPortIsNotClosed) {
   open(1, "7706-7707");
   listeners.answer();
