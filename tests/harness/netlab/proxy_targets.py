@@ -41,7 +41,7 @@ def nginx(lab, port, header=True):
                    f"events {{ worker_connections 1024; }}\nhttp {{ access_log off; {temporary}\n"
                    f"server {{ {listen} location / {{ default_type text/plain;\n"
                    f'return 200 "{prefix}_addr {prefix}_port {own}_addr {own}_port"; }} }} }}\n')
-    process = services._serve(lab, name, [need_program("nginx"), "-e", "stderr", "-c", f"{directory}/conf"], port)
+    process = services.serve(lab, name, [need_program("nginx"), "-e", "stderr", "-c", f"{directory}/conf"], port)
     return Server(process, port, f"{directory}/s")
 
 
@@ -54,7 +54,7 @@ def haproxy(lab, port):
         file.write("global\n  log stdout format raw local0\ndefaults\n  mode http\n  log global\n  option httplog\n"
                    f"  timeout client 10s\nfrontend headers\n{binds}\n  http-request return status 200 content-type text/plain "
                    'lf-string "%[src] %[src_port] %[dst] %[dst_port]"\n')
-    process = services._serve(lab, "haproxy", [need_program("haproxy"), "-db", "-f", f"{directory}/conf"], port)
+    process = services.serve(lab, "haproxy", [need_program("haproxy"), "-db", "-f", f"{directory}/conf"], port)
     return Server(process, port, f"{directory}/s")
 
 
@@ -70,13 +70,13 @@ class Seen:
 class Strict:
     """Takes connections whose header passes proxy_header.parse(), resets all others; take() hands out both.
 
-    With `greeting` it speaks first, as a mail or SSH server does; with `echo` off the connection is the test's own.
+    With `greeting` it speaks first, as a mail or SSH server does.
     """
     ENDED = b"<end>"
 
-    def __init__(self, lab, port, greeting=b"", echo=True):
+    def __init__(self, lab, port, greeting=b""):
         self.port, self.unix_path = port, lab.path(f"strict-{port}")
-        self._greeting, self._echo = greeting, echo
+        self._greeting = greeting
         self._seen = queue.Queue()
         by_path = socket.socket(socket.AF_UNIX)
         by_path.bind(self.unix_path)
@@ -107,7 +107,7 @@ class Strict:
         with contextlib.suppress(OSError):
             if seen.problem:
                 reset(connection)
-            elif self._echo:
+            else:
                 self._answer(seen)
 
     def _read_header(self, connection):

@@ -23,7 +23,8 @@ def wait_listening(server, namespace, port, seconds=20):
     return server
 
 
-def _serve(lab, name, words, port, seconds=20):
+def serve(lab, name, words, port, seconds=20):
+    """Starts a server in the agent's namespace; returns once it listens on the port, raises with its log when it ends."""
     server = lab.track(Process(name, lab.net.agent, words, lab.path(f"{name}.log")))
     return wait_listening(server, lab.net.agent, port, seconds)
 
@@ -31,7 +32,7 @@ def _serve(lab, name, words, port, seconds=20):
 def redis(lab, port=6379):
     directory = lab.path("redis")
     os.makedirs(directory)
-    return _serve(lab, "redis", [need_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "",
+    return serve(lab, "redis", [need_program("redis-server"), "--port", port, "--bind", "127.0.0.1", "--save", "",
                                  "--appendonly", "no", "--dir", directory], port)
 
 
@@ -46,7 +47,7 @@ def mariadb(lab, port=3306):
     with open(setup, "w") as file:
         file.write("CREATE DATABASE shop;\nCREATE USER nf@'%' IDENTIFIED BY 'secret';\nGRANT ALL ON shop.* TO nf@'%';\n")
     os.chmod(setup, 0o644)
-    return _serve(lab, "mariadb", [need_program("mariadbd"), "--no-defaults", f"--datadir={directory}", "--user=mysql",
+    return serve(lab, "mariadb", [need_program("mariadbd"), "--no-defaults", f"--datadir={directory}", "--user=mysql",
                                    f"--port={port}", "--bind-address=127.0.0.1", f"--socket={directory}/s.sock",
                                    f"--pid-file={directory}/pid", f"--init-file={setup}"], port, seconds=40)
 
@@ -63,7 +64,7 @@ def sshd(lab, port=22):
         file.write(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {directory}/host\nPidFile none\nUsePAM no\n"
                    f"AuthorizedKeysFile {directory}/user.pub\nStrictModes no\nPermitRootLogin yes\n"
                    "PasswordAuthentication no\nSubsystem sftp internal-sftp\n")
-    _serve(lab, "sshd", [need_program("sshd"), "-D", "-e", "-f", f"{directory}/config"], port)
+    serve(lab, "sshd", [need_program("sshd"), "-D", "-e", "-f", f"{directory}/config"], port)
     return f"{directory}/user", user
 
 
@@ -78,7 +79,7 @@ def nginx(lab, port=80):
                    f"http {{ access_log off; keepalive_requests 100000; client_body_temp_path {directory}/body;\n"
                    f"proxy_temp_path {directory}/p; fastcgi_temp_path {directory}/f; uwsgi_temp_path {directory}/u;\n"
                    f"scgi_temp_path {directory}/s; server {{ listen 127.0.0.1:{port}; root {directory}/www; }} }}\n")
-    _serve(lab, "nginx", [need_program("nginx"), "-e", "stderr", "-c", f"{directory}/nginx.conf"], port)
+    serve(lab, "nginx", [need_program("nginx"), "-e", "stderr", "-c", f"{directory}/nginx.conf"], port)
     return f"{directory}/www"
 
 
