@@ -28,8 +28,8 @@ TUNNEL4, AGENT4 = "10.77.2.1", "10.77.2.2"
 TUNNEL6, AGENT6 = "fd77:2::1", "fd77:2::2"
 
 # What a machine that opens 100,000 connections a minute from one address needs; both ends of a real path have more
-# addresses than a lab does.
-SYSCTLS = {"net.ipv4.ip_local_port_range": "1100 65000", "net.ipv4.tcp_tw_reuse": "1",
+# addresses than a lab does. Servers of tests listen below 10000: no outgoing connection may sit on their port.
+SYSCTLS = {"net.ipv4.ip_local_port_range": "10000 65000", "net.ipv4.tcp_tw_reuse": "1",
            "net.ipv6.conf.all.accept_dad": "0", "net.ipv6.conf.default.accept_dad": "0",
            "net.ipv4.ip_unprivileged_port_start": "1024"}
 
