@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <random>
@@ -201,8 +202,10 @@ class LoopbackTest : public ::testing::Test {
  protected:
   void SetUp() override { make({.entries = 256, .buffer_count = 16, .buffer_bytes = 65536}); }
 
-  void make(const io::LoopOptions& options) {
+  /// On the back end that NFR_TEST_IO names.
+  void make(io::LoopOptions options) {
     loop.reset();
+    if (const char* choice = std::getenv("NFR_TEST_IO")) options.choice = *parse_io_choice(choice);
     auto made = io::Loop::create(options);
     ASSERT_TRUE(made.ok()) << made.error().message();
     loop = std::move(*made);

@@ -24,6 +24,9 @@ class DataThread {
   void start(core::VisitorRef visitor, transport::Carrier channel, core::FlowSpec spec);
   void cut(core::FlowId flow);
 
+  /// Of its loop; from any thread.
+  io::Loop::Statistics statistics() const { return loop_->statistics(); }
+
   /// Resets all flows and visitors, waits until they are closed, and joins the thread. Idempotent.
   void stop();
 

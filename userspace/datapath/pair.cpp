@@ -41,7 +41,7 @@ void Pair::start() {
 }
 
 void Pair::on_data(Side& from, std::span<const std::byte> bytes) {
-  if (state_ != State::kRunning) return;
+  if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kReading);
   from.direction = Direction::kWriting;
   from.moving = bytes.size();
@@ -50,7 +50,7 @@ void Pair::on_data(Side& from, std::span<const std::byte> bytes) {
 }
 
 void Pair::on_written(Side& from) {
-  if (state_ != State::kRunning) return;
+  if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kWriting);
   from.direction = Direction::kReading;
   last_activity_ = loop_.now();
@@ -59,13 +59,13 @@ void Pair::on_written(Side& from) {
 }
 
 void Pair::on_copied(Side& from) {
-  if (state_ != State::kRunning) return;
+  if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kWriting);
   from.endpoint->release_data();
 }
 
 void Pair::on_eof(Side& from) {
-  if (state_ != State::kRunning) return;
+  if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kReading);
   from.direction = Direction::kFinishing;
   last_activity_ = loop_.now();
@@ -73,10 +73,11 @@ void Pair::on_eof(Side& from) {
 }
 
 void Pair::on_finished(Side& from) {
-  if (state_ != State::kRunning) return;
+  if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kFinishing);
   from.direction = Direction::kEnded;
-  if (other(from).direction == Direction::kEnded) end(FlowEnd::kFinished, CloseMode::kOrderly);
+  if (other(from).direction == Direction::kEnded) return end(FlowEnd::kFinished, CloseMode::kOrderly);
+  rested_if_still();
 }
 
 void Pair::on_error(Side& broken, int) {
@@ -87,7 +88,7 @@ void Pair::on_error(Side& broken, int) {
 void Pair::cut(FlowEnd why) { end(why, CloseMode::kReset); }
 
 void Pair::end(FlowEnd why, CloseMode mode) {
-  if (state_ != State::kWaiting && state_ != State::kRunning) return;
+  if (state_ == State::kClosing || state_ == State::kOver) return;
   state_ = State::kClosing;
   end_ = why;
   idle_.disarm();
@@ -103,6 +104,58 @@ void Pair::on_closed(Side& side) {
   if (!other(side).closed) return;
   state_ = State::kOver;
   events_.on_pair_ended(*end_);  // may destroy *this
+}
+
+bool Pair::rest() {
+  NFR_ASSERT(state_ == State::kRunning);
+  if (!sides_[kVisitor].endpoint->can_rest() || !sides_[kTarget].endpoint->can_rest()) return false;
+  state_ = State::kResting;
+  idle_.disarm();
+  for (Side& side : sides_) side.endpoint->rest();
+  return true;
+}
+
+void Pair::on_rested(Side& side) {
+  side.rested = true;
+  rested_if_still();
+}
+
+/// The end that rests first may still be told to send FIN by the other.
+void Pair::rested_if_still() {
+  if (state_ != State::kResting) return;
+  for (const Side& side : sides_) {
+    if (!side.rested || side.direction == Direction::kFinishing) return;
+  }
+  state_ = State::kRested;
+  events_.on_pair_rested();
+}
+
+void Pair::resume() {
+  NFR_ASSERT(state_ == State::kRested);
+  state_ = State::kRunning;
+  last_activity_ = loop_.now();
+  if (idle_timeout_.count() > 0) idle_.arm(idle_timeout_);
+  for (Side& side : sides_) {
+    side.rested = false;
+    side.endpoint->resume();
+  }
+}
+
+ReleasedPair::Direction Pair::release_direction(Side& from) {
+  const auto held = other(from).endpoint->unsent();
+  if (from.direction == Direction::kWriting) count(from, from.moving - held.size());
+  return {{held.begin(), held.end()}, from.direction == Direction::kEnded};
+}
+
+ReleasedPair Pair::release() {
+  NFR_ASSERT(state_ == State::kRested);
+  state_ = State::kOver;
+  ReleasedPair released;
+  released.to_target = release_direction(sides_[kVisitor]);
+  released.to_visitor = release_direction(sides_[kTarget]);
+  released.visitor = sides_[kVisitor].endpoint->release();
+  released.target = sides_[kTarget].endpoint->release();
+  return released;
 }
 
 void Pair::count(const Side& from, std::size_t bytes) {

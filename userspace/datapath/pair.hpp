@@ -4,6 +4,8 @@
 // and agent on their loop's thread. Decides no policy but the idle timeout it is given.
 //
 // States of a pair:       kWaiting -start-> kRunning -both directions kEnded / error / idle / cut-> kClosing -> kOver
+//                         kRunning -rest-> kResting -both ends at rest-> kRested -resume-> kRunning, or -release->
+//                         kOver (kResting and kRested end like kRunning)
 // States of a direction:  kReading -data-> kWriting -written-> kReading; kReading -EOF-> kFinishing -FIN queued->
 // kEnded
 #pragma once
@@ -11,7 +13,9 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <vector>
 
+#include "base/fd.hpp"
 #include "core/nouns.hpp"
 #include "core/seams.hpp"
 #include "io/loop.hpp"
@@ -24,6 +28,20 @@ class PairEvents {
   virtual ~PairEvents() = default;
   /// Once, when both endpoints are closed; the pair may be destroyed inside.
   virtual void on_pair_ended(core::FlowEnd end) = 0;
+  /// After rest(), unless the pair ends first. It may be resumed or released inside.
+  virtual void on_pair_rested() {}
+};
+
+/// A pair whose bytes somebody else moves from now on.
+struct ReleasedPair {
+  struct Direction {
+    std::vector<std::byte> held;  ///< read from one side and not sent to the other; 64 KiB at most
+    bool ended = false;           ///< FIN was read and passed on
+  };
+  Fd visitor;  ///< both still with SO_LINGER {1,0}, non-blocking
+  Fd target;
+  Direction to_target;
+  Direction to_visitor;
 };
 
 class Pair {
@@ -40,11 +58,22 @@ class Pair {
   /// Resets both now; on_pair_ended follows. Later calls have no effect.
   void cut(core::FlowEnd why);
 
+  /// Stops a running pair without losing a byte: when on_pair_rested comes no request is in flight, and the bytes held
+  /// are a known number that does not change. False, and no effect: one of its ends cannot rest (TLS).
+  bool rest();
+  void resume();  ///< only after on_pair_rested
+  /// Of a rested pair: bytes read from the visitor (from the target) and not yet sent on.
+  std::size_t held_to_target() const { return sides_[kTarget].endpoint->unsent().size(); }
+  std::size_t held_to_visitor() const { return sides_[kVisitor].endpoint->unsent().size(); }
+  /// Gives a rested pair away: no reference to its sockets is left in the loop. No event follows; the pair may be
+  /// destroyed.
+  ReleasedPair release();
+
   transport::Endpoint& target() { return *sides_[kTarget].endpoint; }
   bool ending() const { return end_.has_value(); }
 
  private:
-  enum class State { kWaiting, kRunning, kClosing, kOver };
+  enum class State { kWaiting, kRunning, kResting, kRested, kClosing, kOver };
   enum class Direction { kReading, kWriting, kFinishing, kEnded };
   static constexpr int kVisitor = 0;
   static constexpr int kTarget = 1;
@@ -58,11 +87,13 @@ class Pair {
     void on_finished() override { pair->on_finished(pair->other(*this)); }
     void on_error(int os_errno) override { pair->on_error(*this, os_errno); }
     void on_closed() override { pair->on_closed(*this); }
+    void on_rested() override { pair->on_rested(*this); }
 
     Pair* pair = nullptr;
     std::unique_ptr<transport::Endpoint> endpoint;
     Direction direction = Direction::kReading;
     std::size_t moving = 0;  // bytes of the write in flight
+    bool rested = false;
     bool closed = false;
   };
 
@@ -74,6 +105,10 @@ class Pair {
   void on_finished(Side& from);
   void on_error(Side& broken, int os_errno);
   void on_closed(Side& side);
+  void on_rested(Side& side);
+  void rested_if_still();
+  bool moving() const { return state_ == State::kRunning || state_ == State::kResting; }
+  ReleasedPair::Direction release_direction(Side& from);
 
   Side& other(const Side& side) { return sides_[&side == &sides_[kVisitor] ? kTarget : kVisitor]; }
   void count(const Side& from, std::size_t bytes);

@@ -14,7 +14,6 @@
 namespace nfr::io {
 namespace {
 
-constexpr auto kAcceptLogEvery = std::chrono::minutes(1);
 constexpr int kAcceptsAtOnce = 64;
 
 template <class Call>
@@ -54,42 +53,15 @@ bool EpollLoop::try_accept(Token token) {
       accept_failed(token, static_cast<int>(-result));
       return false;
     }
-    ++completions_;
-    slots_.at(token).operation->complete(Completion{static_cast<int>(result), true, {}});
+    report(token, static_cast<int>(result));
     if (!slots_.current(token) || slots_.at(token).state != State::kKernel) return false;
   }
   pending_.push_back(token);
   return false;
 }
 
-void EpollLoop::accept_failed(Token token, int error) {
-  if (judge_accept_error(error) == AcceptVerdict::kEnd) return finish(token, -error);
-  spare_.let_go();
-  slots_.at(token).state = State::kPaused;
-  paused_.push_back(token);
-  if (!accept_timer_.armed()) accept_timer_.arm(kAcceptPause);
-  if (accept_logged_ && now_ - *accept_logged_ < kAcceptLogEvery) return;
-  accept_logged_ = now_;
-  log_accept_pause(error);
-}
-
-void EpollLoop::resume_accepts() {
-  if (!spare_.retake()) return accept_timer_.arm(kAcceptPause);
-  std::vector<Token> paused;
-  paused.swap(paused_);
-  for (const Token token : paused) {
-    if (!slots_.current(token) || slots_.at(token).state != State::kPaused) continue;
-    slots_.at(token).state = State::kKernel;
-    pending_.push_back(token);
-  }
-}
-
 bool EpollLoop::try_receive(Token token) {
-  if (buffers_->empty()) {
-    slots_.at(token).state = State::kParked;
-    parked_.push_back(token);
-    return false;
-  }
+  if (buffers_->free() == 0) return park(token), false;
   const std::uint16_t index = buffers_->take();
   const std::span<std::byte> buffer = buffers_->at(index);
   const int fd = slots_.at(token).request.fd;
@@ -99,16 +71,6 @@ bool EpollLoop::try_receive(Token token) {
   if (result <= 0) return finish(token, static_cast<int>(result)), false;
   finish(token, static_cast<int>(result), Lease(this, index, buffer.first(static_cast<std::size_t>(result))));
   return false;
-}
-
-void EpollLoop::resume_parked() {
-  if (buffers_->empty()) return;
-  for (; !parked_.empty(); parked_.pop_front()) {
-    const Token token = parked_.front();
-    if (!slots_.current(token) || slots_.at(token).state != State::kParked) continue;
-    slots_.at(token).state = State::kKernel;
-    pending_.push_back(token);
-  }
 }
 
 bool EpollLoop::try_transfer(Token token) {
@@ -150,12 +112,11 @@ bool EpollLoop::try_poll(Token token) {
 /// Reports what has come up and was not reported. Stays in the descriptor's list, or asks to be put there.
 bool EpollLoop::try_watch(Token token) {
   Request& request = slots_.at(token).request;
-  const Watched& watched = watched_[static_cast<std::size_t>(std::max(request.fd, 0))];
-  const auto fresh = watched.hang_up & ~static_cast<std::uint32_t>(request.events);
+  const std::uint32_t hang_up = watched(request.fd).hang_up;
+  const auto fresh = hang_up & ~static_cast<std::uint32_t>(request.events);
   if (fresh == 0) return true;
-  request.events = static_cast<short>(watched.hang_up);
-  ++completions_;
-  slots_.at(token).operation->complete(Completion{static_cast<int>(watched.hang_up), true, {}});
+  request.events = static_cast<short>(hang_up);
+  report(token, static_cast<int>(hang_up));
   return slots_.current(token) && slots_.at(token).state == State::kKernel;
 }
 

@@ -18,8 +18,9 @@ class BufferPool {
   /// As LoopOptions; kInvalid names the wrong one.
   static Result<std::unique_ptr<BufferPool>> create(std::uint16_t count, std::uint32_t bytes);
 
-  bool empty() const { return free_.empty(); }
-  /// The last one given back: its pages are warm. Not when empty().
+  /// Buffers not lent out.
+  unsigned free() const { return static_cast<unsigned>(free_.size()); }
+  /// The last one given back: its pages are warm. Not when free() is 0.
   std::uint16_t take();
   void give_back(std::uint16_t index) { free_.push_back(index); }
   std::span<std::byte> at(std::uint16_t index) const {

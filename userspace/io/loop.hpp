@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -102,6 +103,18 @@ class Timer {
   std::function<void()> handler;
 };
 
+/// A number that its loop's thread changes and any thread reads.
+class Gauge {
+ public:
+  void set(std::uint64_t value) { value_.store(value, std::memory_order_relaxed); }
+  void increment() { set(value() + 1); }
+  void decrement() { set(value() - 1); }
+  std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
 struct LoopOptions {
   unsigned entries = 1024;                 ///< submission ring; power of two
   std::uint16_t buffer_count = 256;        ///< provided buffers; power of two, at most 32768
@@ -144,12 +157,13 @@ class Loop {
   virtual void stop() = 0;
   virtual Instant now() const = 0;  ///< cached at the last wake-up
 
-  /// Completions handled and io_uring_enter or epoll_wait calls made since creation.
+  /// Since creation. Thread-safe; the three are read one after the other.
   struct Statistics {
-    std::uint64_t completions = 0;
-    std::uint64_t enters = 0;
+    std::uint64_t completions = 0;  ///< handled
+    std::uint64_t enters = 0;       ///< io_uring_enter or epoll_wait calls; epoll's tries are further calls
+    std::uint64_t outstanding = 0;  ///< operations whose last completion is still to come
   };
-  virtual Statistics statistics() const = 0;
+  Statistics statistics() const { return {completions_.value(), enters_.value(), outstanding_.value()}; }
 
   /// "io_uring" or "epoll".
   virtual std::string_view back_end() const = 0;
@@ -162,6 +176,9 @@ class Loop {
   virtual void give_back(std::uint16_t index) = 0;
   std::multimap<Instant, Timer*> timers_;
   std::string fallback_reason_;
+  Gauge completions_;
+  Gauge enters_;
+  Gauge outstanding_;
 
   static std::uint32_t slot_of(const Operation& operation) { return operation.slot_; }
   static void set_slot(Operation& operation, std::uint32_t slot) { operation.slot_ = slot; }

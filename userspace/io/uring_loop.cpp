@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The face of the io_uring loop: creation, submitting, cancelling, posting, running, destruction.
-// On the loop's thread, but for post() and stop(). What completions lead to is in io/uring_dispatch.cpp.
+// The io_uring loop: creation, submitting, cancelling, waiting, destruction. On the loop's thread. What completions
+// lead to is in io/uring_dispatch.cpp.
 #include "io/uring_loop.hpp"
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <limits>
 
 #include "base/assert.hpp"
 
@@ -15,10 +13,12 @@ namespace nfr::io {
 
 namespace {
 
-constexpr Millis kLongestWait = std::chrono::hours(1);
-// The length field is 32 bits and results are an int.
-constexpr std::size_t kLengthMax = std::size_t{1} << 30;
 constexpr Token kWakeToken(Tag::kWake, 0, 0);
+
+/// Ends of the wait that are the weather, not a bug of ours (wrong thread, ring not enabled, bad memory).
+bool ordinary(int rc) {
+  return rc >= 0 || rc == -ETIME || rc == -EINTR || rc == -EBUSY || rc == -EAGAIN || rc == -ENOMEM;
+}
 
 }  // namespace
 
@@ -35,28 +35,14 @@ Result<std::unique_ptr<UringLoop>> UringLoop::create(const LoopOptions& options,
 }
 
 UringLoop::UringLoop(std::unique_ptr<Ring> ring, std::unique_ptr<ProvidedBuffers> buffers, Fd wake)
-    : ring_(std::move(ring)),
-      buffers_(std::move(buffers)),
-      now_(std::chrono::steady_clock::now()),
-      mailbox_(std::move(wake)),
-      spare_(mailbox_.fd()),
-      accept_timer_(*this, [this] { resume_accepts(); }) {
+    : SlotLoop(std::move(wake)), ring_(std::move(ring)), buffers_(std::move(buffers)) {
   pending_.push_back(kWakeToken);
 }
 
 UringLoop::~UringLoop() {
-  NFR_ASSERT(!in_round_);
-  mailbox_.drop();
-  forget_timers();
-  forget_operations();
+  forget_everything();
   drain_kernel();
   NFR_ASSERT(buffers_->lent() == 0);
-}
-
-void UringLoop::forget_operations() {
-  for (Slot& slot : slots_.all()) {
-    if (slot.operation != nullptr) clear_slot(*std::exchange(slot.operation, nullptr));
-  }
 }
 
 // Closing a ring cancels what is in it, but later and elsewhere: the kernel could still write into memory that its
@@ -84,58 +70,16 @@ void UringLoop::drain_kernel() {
   }
 }
 
-void UringLoop::begin(Operation& operation, Request request) {
-  NFR_ASSERT(!operation.in_flight());
-  const Token token = slots_.take(operation, std::move(request));
-  set_slot(operation, token.slot());
-  pending_.push_back(token);
+bool UringLoop::withdraw(Token token) {
+  pending_.push_back(token.as(Tag::kCancel));
+  return false;
 }
 
-void UringLoop::accept(Operation& operation, int listener) {
-  begin(operation, Request{.kind = Kind::kAccept, .fd = listener});
-}
-
-void UringLoop::receive(Operation& operation, int socket) {
-  begin(operation, Request{.kind = Kind::kReceive, .fd = socket});
-}
-
-void UringLoop::receive_into(Operation& operation, int socket, std::span<std::byte> into) {
-  NFR_ASSERT(!into.empty());  // 0 bytes would read as the end of the stream
-  const std::size_t size = std::min(into.size(), kLengthMax);
-  begin(operation, Request{.kind = Kind::kReceiveInto, .fd = socket, .bytes = into.data(), .size = size});
-}
-
-void UringLoop::send(Operation& operation, int socket, std::span<const std::byte> bytes) {
-  std::byte* data = const_cast<std::byte*>(bytes.data());  // only read: one field serves both directions
-  const std::size_t size = std::min(bytes.size(), kLengthMax);
-  begin(operation, Request{.kind = Kind::kSend, .fd = socket, .bytes = data, .size = size});
-}
-
-void UringLoop::connect(Operation& operation, int socket, const sockaddr_storage& to, socklen_t length) {
-  NFR_ASSERT(length <= sizeof(to));
-  Request request{.kind = Kind::kConnect, .fd = socket, .address_length = length};
-  request.address = std::make_unique<sockaddr_storage>(to);
-  begin(operation, std::move(request));
-}
-
-void UringLoop::poll(Operation& operation, int fd, short events) {
-  begin(operation, Request{.kind = Kind::kPoll, .fd = fd, .events = events});
-}
-
-void UringLoop::watch(Operation& operation, int fd) { begin(operation, Request{.kind = Kind::kWatch, .fd = fd}); }
-
-void UringLoop::cancel(Operation& operation) {
-  if (!operation.in_flight()) return;
-  const Token token = slots_.token(slot_of(operation));
-  Slot& slot = slots_.at(token);
-  if (slot.cancel_asked) return;
-  slot.cancel_asked = true;
-  if (slot.state == State::kKernel) {
-    pending_.push_back(token.as(Tag::kCancel));
-  } else {
-    slot.state = State::kCancelled;
-    cancelled_.push_back(token);
-  }
+void UringLoop::await(Millis wait) {
+  ring_->enable();
+  fill_submissions();
+  NFR_ASSERT(ordinary(ring_->submit_and_wait(time_to_wait(wait))));
+  enters_.set(ring_->enters());
 }
 
 void UringLoop::fill_submissions() {
@@ -179,40 +123,5 @@ void UringLoop::prepare(io_uring_sqe& entry, Token token) {
   entry.user_data = token.user_data();
   if (token.tag() != Tag::kCancel) ++kernel_count_;
 }
-
-// One receive a free buffer. A resumed receive that finds no bytes holds no buffer, so the rest goes on next round.
-void UringLoop::resume_parked() {
-  for (unsigned free = buffers_->free(); free > 0 && !parked_.empty();) {
-    const Token token = parked_.front();
-    parked_.pop_front();
-    if (!slots_.current(token) || slots_.at(token).state != State::kParked) continue;
-    resubmit(token);
-    --free;
-  }
-}
-
-std::chrono::nanoseconds UringLoop::time_to_wait(Millis wait) const {
-  const bool parked_can_go = !parked_.empty() && buffers_->free() > 0;
-  if (!pending_.empty() || !cancelled_.empty() || parked_can_go) return std::chrono::nanoseconds(0);
-  return time_to_timer(std::clamp(wait, Millis(0), kLongestWait));
-}
-
-void UringLoop::post(std::function<void()> work) { mailbox_.post(std::move(work)); }
-
-void UringLoop::stop() {
-  stopped_.store(true, std::memory_order_release);
-  mailbox_.wake();
-}
-
-void UringLoop::run() {
-  while (!stopped_.load(std::memory_order_acquire)) round(kLongestWait);
-}
-
-void UringLoop::run_once(Millis wait) { round(wait); }
-
-// Between rounds the cached time may be old, and a timer armed then would fire early.
-Instant UringLoop::now() const { return in_round_ ? now_ : std::chrono::steady_clock::now(); }
-
-Loop::Statistics UringLoop::statistics() const { return {completions_, ring_->enters()}; }
 
 }  // namespace nfr::io

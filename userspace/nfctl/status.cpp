@@ -44,8 +44,19 @@ std::string limits_line(const json& limits) {
   return labelled("limits", line);
 }
 
+/// How well system calls are batched; nothing before the first.
+std::string io_line(const json& io) {
+  const std::uint64_t completions = count(io, "completions");
+  const std::uint64_t enters = count(io, "enters");
+  if (completions == 0 || enters == 0) return "";
+  return labelled(
+      "io", fmt::format("{} completions, {:.1f} a call of the kernel, {} outstanding", completions,
+                        static_cast<double>(completions) / static_cast<double>(enters), count(io, "outstanding")));
+}
+
 Text render_status(const json& result, const View& view) {
-  std::string out = headline(result) + tier_lines(list(result, "tiers"), view) + limits_line(member(result, "limits"));
+  std::string out = headline(result) + tier_lines(list(result, "tiers"), view) + io_line(member(result, "io")) +
+                    limits_line(member(result, "limits"));
   out += labelled("keys", fmt::format("{}, next {}", cell(result, "relay_key"), cell(result, "next_key")));
   if (flag(result, "single")) out += labelled("single", "one process does everything, without a holder");
   for (const json& missing : list(result, "missing")) {

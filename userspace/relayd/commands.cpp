@@ -385,6 +385,7 @@ Result<nlohmann::json> Commands::status(const Json&) {
   const auto up = std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - started_);
   const auto pins = keys_.pins();
   const Json flows = {{"used", relay_.flows().all().size()}, {"max", facts_.flow_count_max}};
+  const io::Loop::Statistics io = io_statistics ? io_statistics() : io::Loop::Statistics{};
   const Json descriptors = {{"used", open_descriptors()}, {"max", descriptor_limit()}};
   return Json{{"address", facts_.address},
               {"uptime_s", up.count()},
@@ -395,6 +396,7 @@ Result<nlohmann::json> Commands::status(const Json&) {
               {"tiers", Json::array({{{"name", "user"}, {"on", true}, {"text", facts_.back_end}}})},
               {"limits", {{"flows", flows}, {"descriptors", descriptors}}},
               {"data_threads", facts_.workers},
+              {"io", {{"completions", io.completions}, {"enters", io.enters}, {"outstanding", io.outstanding}}},
               {"single", facts_.single},
               {"missing", facts_.missing},
               {"relay_key", fingerprint(pins[0])},

@@ -9,6 +9,7 @@
 
 #include "admin/server.hpp"
 #include "control/relay.hpp"
+#include "io/loop.hpp"
 
 namespace nfr::relayd {
 
@@ -31,6 +32,7 @@ class Commands final : public admin::Handler {
   void set_facts(RelayFacts facts) { facts_ = std::move(facts); }
   /// Reads relay.toml again; what is wrong with it, or which changed keys wait for a restart.
   std::function<Result<std::vector<std::string>>()> reload;
+  std::function<io::Loop::Statistics()> io_statistics;  ///< of the data threads
 
  private:
   using Json = nlohmann::json;

@@ -20,6 +20,17 @@ void Plane::stop() {
   for (auto& thread : threads_) thread->stop();
 }
 
+io::Loop::Statistics Plane::statistics() const {
+  io::Loop::Statistics all;
+  for (const auto& thread : threads_) {
+    const io::Loop::Statistics one = thread->statistics();
+    all.completions += one.completions;
+    all.enters += one.enters;
+    all.outstanding += one.outstanding;
+  }
+  return all;
+}
+
 void Plane::start(core::VisitorRef visitor, core::ChannelRef channel, core::FlowSpec spec) {
   thread_of_[spec.id] = visitor.thread;
   threads_.at(visitor.thread)->start(visitor, tunnel_.take(channel), std::move(spec));

@@ -23,7 +23,8 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   Status start_threads(unsigned count, datapath::DataOptions options, const io::LoopOptions& loop_options,
                        const core::Crypto& crypto);
   void set_relay(control::Relay* relay) { relay_ = relay; }
-  void stop();  ///< all flows end by RST; threads joined
+  io::Loop::Statistics statistics() const;  ///< of all data threads
+  void stop();                              ///< all flows end by RST; threads joined
 
   // core::DataPlane
   void refuse(core::VisitorRef visitor) override { threads_.at(visitor.thread)->refuse(visitor); }

@@ -162,6 +162,7 @@ Status Process::make_relay() {
   plane_->set_relay(relay_.get());
   commands_ = std::make_unique<Commands>(*relay_, *keys_, clock_, facts());
   commands_->reload = [this] { return reload(); };
+  commands_->io_statistics = [this] { return plane_->statistics(); };
   return relay_->start();
 }
 

@@ -36,6 +36,7 @@ class EndpointEvents {
   virtual void on_finished() = 0;           ///< our FIN is queued behind all bytes
   virtual void on_error(int os_errno) = 0;  ///< broken; the owner calls close(kReset)
   virtual void on_closed() = 0;             ///< descriptor closed, nothing in flight
+  virtual void on_rested() {}               ///< after rest(): nothing is in flight, the loop knows nothing of it
 };
 
 enum class CloseMode {
@@ -56,6 +57,17 @@ class Endpoint {
   /// From now on an RST of the peer is reported by on_error even while no read is outstanding. May be repeated.
   virtual void watch_reset() = 0;
   virtual void close(CloseMode mode) = 0;  ///< once; on_closed follows
+
+  /// False for a kind that holds bytes nobody else could send for it (TLS).
+  virtual bool can_rest() const { return false; }
+  /// Stops without losing a byte: what is in flight is cancelled, nothing new is submitted, on_rested follows. Calls
+  /// are remembered until resume(), and what had already happened (data, EOF, written, an error) is still reported.
+  virtual void rest() {}    ///< only if can_rest()
+  virtual void resume() {}  ///< only after on_rested
+  /// Rest of the write() that has not completed; does not change while the endpoint rests.
+  virtual std::span<const std::byte> unsent() const { return {}; }
+  /// Gives a rested endpoint's socket away, still with SO_LINGER {1,0}; nothing else may be called afterwards.
+  virtual Fd release() { return {}; }
 };
 
 }  // namespace nfr::transport

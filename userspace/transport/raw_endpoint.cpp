@@ -34,9 +34,12 @@ void set_int(int socket, int level, int name, int value) {
   (void)::setsockopt(socket, level, name, &value, sizeof value);
 }
 
+/// Where it is refused the connection ends at once, by RST: without it, it could be cut and look finished.
 void set_linger(int socket, bool reset) {
   const linger value{.l_onoff = reset ? 1 : 0, .l_linger = 0};
-  NFR_ASSERT(::setsockopt(socket, SOL_SOCKET, SO_LINGER, &value, sizeof value) == 0);
+  if (::setsockopt(socket, SOL_SOCKET, SO_LINGER, &value, sizeof value) == 0) return;
+  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+  (void)::connect(socket, &nobody, sizeof nobody);
 }
 
 bool is_tcp(int socket) {
@@ -93,7 +96,7 @@ void RawEndpoint::read() {
   if (failed_) return;
   reading_ = true;
   little_wanted_ = 0;
-  loop_.receive(receive_, socket_.get());
+  submit_receive();
 }
 
 void RawEndpoint::read_at_most(std::size_t bytes) {
@@ -102,6 +105,12 @@ void RawEndpoint::read_at_most(std::size_t bytes) {
   if (failed_) return;
   reading_ = true;
   little_wanted_ = std::min(bytes, little_.size());
+  submit_receive();
+}
+
+void RawEndpoint::submit_receive() {
+  if (resting_) return;
+  if (little_wanted_ == 0) return loop_.receive(receive_, socket_.get());
   loop_.receive_into(receive_, socket_.get(), std::span(little_).first(little_wanted_));
 }
 
@@ -110,6 +119,8 @@ void RawEndpoint::on_received(io::Completion completion) {
     completion.lease.release();
     return close_when_idle();
   }
+  if (resting_) rest_if_idle();
+  if (resting_ && completion.result == -ECANCELED) return;  // the owner's read stands until resume()
   reading_ = false;
   if (failed_) return;
   if (completion.result < 0) return fail(broken_ != 0 ? broken_ : -completion.result);
@@ -150,14 +161,20 @@ void RawEndpoint::write(std::span<const std::byte> bytes) {
   unsent_ = bytes;
   if (broken_ != 0) return;  // the error follows; on_written never does
   write_began_ = loop_.now();
-  if (!stall_.armed()) stall_.arm(stall_limit_);
+  submit_send();
+}
+
+void RawEndpoint::submit_send() {
+  if (resting_) return;
+  if (!stall_.armed() && copy_.empty()) stall_.arm(stall_limit_);
   loop_.send(send_, socket_.get(), unsent_);
 }
 
 void RawEndpoint::on_sent(io::Completion completion) {
   if (closing_) return close_when_idle();
   if (failed_) return;
-  const bool was_cancelled = std::exchange(stalled_, false);
+  if (resting_) rest_if_idle();
+  const bool was_cancelled = std::exchange(stalled_, false) || resting_;
   if (completion.result < 0 && !(was_cancelled && completion.result == -ECANCELED)) {
     return note_broken(-completion.result);
   }
@@ -166,6 +183,7 @@ void RawEndpoint::on_sent(io::Completion completion) {
     copy_ = {};
     return events_->on_written();
   }
+  if (resting_) return;
   const bool copied = was_cancelled && copy_.empty();
   if (copied) copy_unsent();
   loop_.send(send_, socket_.get(), unsent_);
@@ -195,11 +213,13 @@ void RawEndpoint::finish() {
 
 void RawEndpoint::watch_reset() {
   NFR_ASSERT(!closing_);
-  if (!failed_ && !watch_.in_flight()) loop_.watch(watch_, socket_.get());
+  watching_ = true;
+  if (!failed_ && !resting_ && !watch_.in_flight()) loop_.watch(watch_, socket_.get());
 }
 
 void RawEndpoint::on_watched(io::Completion completion) {
   if (closing_) return close_when_idle();
+  if (resting_) rest_if_idle();
   if (failed_ || completion.result < 0) return;
   const int error = (completion.result & POLLERR) != 0 ? take_socket_error(socket_.get()) : 0;
   if (error != 0) return note_broken(error);
@@ -225,9 +245,15 @@ void RawEndpoint::on_grace() {
 void RawEndpoint::on_soon() {
   if (closing_) return close_when_idle();
   if (failed_) return;
-  if (broken_ != 0) return note_broken(broken_);
-  finished_ = true;
-  events_->on_finished();
+  if (finishing()) {
+    if (broken_ != 0) return note_broken(broken_);
+    finished_ = true;
+    events_->on_finished();
+  }
+  if (over() || !resting_ || rested_ || in_flight()) return;
+  if (broken_ != 0) return fail(broken_);  // whoever takes the socket could not learn of an error that is consumed
+  rested_ = true;
+  events_->on_rested();
 }
 
 void RawEndpoint::fail(int os_errno) {
@@ -244,12 +270,16 @@ void RawEndpoint::close(CloseMode mode) {
   mode_ = mode;
   stall_.disarm();
   grace_.disarm();
+  cancel_all();
+  if (in_flight()) return soon_.disarm();
+  soon_.arm(Millis{0});
+}
+
+void RawEndpoint::cancel_all() {
   for (io::Operation* operation : {static_cast<io::Operation*>(&receive_), static_cast<io::Operation*>(&send_),
                                    static_cast<io::Operation*>(&watch_)}) {
     if (operation->in_flight()) loop_.cancel(*operation);
   }
-  if (in_flight()) return soon_.disarm();
-  soon_.arm(Millis{0});
 }
 
 /// The descriptor goes only when no request refers to it any more: then close() is the last reference and the RST
@@ -260,6 +290,36 @@ void RawEndpoint::close_when_idle() {
   if (mode_ == CloseMode::kOrderly) set_linger(socket_.get(), false);
   socket_.reset();
   events_->on_closed();  // may destroy *this
+}
+
+void RawEndpoint::rest() {
+  NFR_ASSERT(!over() && !resting_);
+  resting_ = true;
+  stall_.disarm();
+  cancel_all();
+  rest_if_idle();
+}
+
+/// Reported from the timer, behind whatever the last completion leads to.
+void RawEndpoint::rest_if_idle() {
+  if (!in_flight() && !rested_) soon_.arm(Millis{0});
+}
+
+void RawEndpoint::resume() {
+  NFR_ASSERT(rested_);
+  resting_ = rested_ = false;
+  if (over()) return;
+  if (!unsent_.empty() && broken_ == 0) submit_send();
+  if (reading_) submit_receive();
+  if (watching_) watch_reset();
+}
+
+Fd RawEndpoint::release() {
+  NFR_ASSERT(rested_ && !over());
+  lease_.release();
+  grace_.disarm();
+  failed_ = true;  // nothing more is reported
+  return std::move(socket_);
 }
 
 Fd RawEndpoint::detach() {

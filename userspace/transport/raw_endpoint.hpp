@@ -29,7 +29,7 @@ struct RawOptions {
 inline constexpr RawOptions kChannelOptions{.keepalive_idle = Millis{25'000}};
 inline constexpr RawOptions kVisitorOptions{};
 
-/// SO_LINGER {1,0}: close means RST. For sockets that are not adopted yet (asserts that it took effect).
+/// SO_LINGER {1,0}: close means RST. For sockets that are not adopted yet. A connection that refuses it ends now.
 void set_reset_on_close(int socket);
 
 class RawEndpoint final : public Endpoint {
@@ -48,6 +48,11 @@ class RawEndpoint final : public Endpoint {
   void finish() override;
   void watch_reset() override;
   void close(CloseMode mode) override;
+  bool can_rest() const override { return true; }
+  void rest() override;
+  void resume() override;
+  std::span<const std::byte> unsent() const override { return unsent_; }
+  Fd release() override;
 
   /// Gives the socket away, still with SO_LINGER {1,0}; only while nothing is in flight and nothing was watched.
   Fd detach();
@@ -71,6 +76,11 @@ class RawEndpoint final : public Endpoint {
   void on_stall();
   void on_grace();
 
+  void submit_receive();
+  void submit_send();
+  void rest_if_idle();
+  void cancel_all();
+  bool finishing() const { return finish_asked_ && !finished_; }
   bool over() const { return failed_ || closing_; }
   bool in_flight() const { return receive_.in_flight() || send_.in_flight() || watch_.in_flight(); }
   void count_received(std::size_t bytes);
@@ -99,8 +109,11 @@ class RawEndpoint final : public Endpoint {
   bool eof_ = false;            // FIN was read
   bool finish_asked_ = false;
   bool finished_ = false;  // on_finished was delivered
-  bool stalled_ = false;   // send_ was cancelled to copy its rest
-  bool failed_ = false;    // on_error was delivered
+  bool watching_ = false;
+  bool resting_ = false;  // nothing is submitted; asked for by rest()
+  bool rested_ = false;   // on_rested was delivered
+  bool stalled_ = false;  // send_ was cancelled to copy its rest
+  bool failed_ = false;   // on_error was delivered
   bool closing_ = false;
   CloseMode mode_ = CloseMode::kReset;
   int broken_ = 0;  // errno of an RST or timeout that is known but not reported

@@ -103,7 +103,7 @@ TEST_F(PairTest, TargetEndsFirst) {
 
 TEST_F(PairTest, BigBothWaysAtOnceWithRandomChunksAndASlowReader) {
   flow.open(*loop);
-  constexpr std::uint64_t kBytes = 64ULL * 1024 * 1024;
+  constexpr std::uint64_t kBytes = 24ULL * 1024 * 1024;
   std::mt19937 random(42);
   flow.visitor.to_send = flow.target.to_send = kBytes;
   flow.visitor.fin_after = flow.target.fin_after = true;
