@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "harness/chaos_loop.hpp"
 #include "io/loop.hpp"
 #include "net/address.hpp"
 #include "transport/endpoint.hpp"
@@ -198,14 +199,25 @@ struct Recorder final : transport::EndpointEvents {
   void on_closed() override { note(), closed = true; }
 };
 
+/// NFR_SEED, or 1.
+inline unsigned chaos_seed() {
+  const char* seed = std::getenv("NFR_SEED");
+  return seed == nullptr ? 1 : static_cast<unsigned>(std::strtoul(seed, nullptr, 10));
+}
+
 class LoopbackTest : public ::testing::Test {
  protected:
   void SetUp() override { make({.entries = 256, .buffer_count = 16, .buffer_bytes = 65536}); }
 
-  /// On the back end that NFR_TEST_IO names.
+  /// On the back end that NFR_TEST_IO names; "chaos": on a ChaosLoop.
   void make(io::LoopOptions options) {
     loop.reset();
-    if (const char* choice = std::getenv("NFR_TEST_IO")) options.choice = *parse_io_choice(choice);
+    const char* choice = std::getenv("NFR_TEST_IO");
+    if (choice != nullptr && std::string_view(choice) == "chaos") {
+      loop = ChaosLoop::create(options, chaos_seed());
+      return;
+    }
+    if (choice != nullptr) options.choice = *parse_io_choice(choice);
     auto made = io::Loop::create(options);
     ASSERT_TRUE(made.ok()) << made.error().message();
     loop = std::move(*made);

@@ -29,7 +29,7 @@ COMMON = {
     "io_uring_setup": ("ENOMEM", "1 2 3"), "io_uring_register": ("ENOMEM", "1 2 3 4"),
     "io_uring_enter": ("EAGAIN", "1 2 5 9"), "eventfd2": ("EMFILE", "1 2 3"), "epoll_create1": ("EMFILE", "1 2"),
     "openat": ("EMFILE", "4 9 15 20 25 30 35"), "read": ("EIO", "3 8 12 15 18"), "fcntl": ("EMFILE", "1 2 3 5 9"),
-    "mmap": ("ENOMEM", "20 30 40 45 50 55 60 40+ 50+ 60+ 70+"), "brk": ("ENOMEM", "2 3 4"), "clone3": ("EAGAIN", "1 2"),
+    "mmap": ("ENOMEM", "20 30 40 45 50 55 60 40+ 50+ 60+ 70+"), "clone3": ("EAGAIN", "1 2"),
     "getsockname": ("ENOBUFS", "1 2 3"), "getpeername": ("ENOTCONN", "1 2 3"), "sendmsg": ("ENOBUFS", "1 2 4 8"),
     "recvmsg": ("ENOMEM", "1 2 4 8"), "fsync": ("EIO", "1 2"), "fdatasync": ("EIO", "1 2 3"), "rename": ("EIO", "1"),
     "getrandom": ("EINTR", "1 2 3"), "close": ("EINTR", "5 20 40"),

@@ -8,6 +8,7 @@
 #include "agent/process.hpp"
 #include "agent/state.hpp"
 #include "agent/status_client.hpp"
+#include "base/fatal.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 
@@ -49,4 +50,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace nfr::agent
 
-int main(int argc, char** argv) { return nfr::agent::run(argc, argv); }
+int main(int argc, char** argv) {
+  nfr::end_when_out_of_memory();
+  return nfr::agent::run(argc, argv);
+}

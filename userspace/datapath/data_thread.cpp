@@ -3,6 +3,7 @@
 #include "datapath/data_thread.hpp"
 
 #include <future>
+#include <system_error>
 
 namespace nfr::datapath {
 
@@ -11,7 +12,7 @@ Result<std::unique_ptr<DataThread>> DataThread::create(const DataOptions& option
   std::unique_ptr<DataThread> self(new DataThread);
   std::promise<Status> ready;
   auto outcome = ready.get_future();
-  self->thread_ = std::thread([&options, &loop_options, &crypto, &events, &ready, self = self.get()] {
+  const auto body = [&options, &loop_options, &crypto, &events, &ready, self = self.get()] {
     // A ring belongs to the thread that makes it. The references to the caller's stack end with set_value.
     auto loop = io::Loop::create(loop_options);
     if (!loop) return ready.set_value(loop.error());
@@ -20,7 +21,12 @@ Result<std::unique_ptr<DataThread>> DataThread::create(const DataOptions& option
     ready.set_value({});
     self->loop_->run();
     self->core_.reset();
-  });
+  };
+  try {
+    self->thread_ = std::thread(body);
+  } catch (const std::system_error& failed) {
+    return Error::system("starting a data thread (raise TasksMax, or lower key workers)", failed.code().value());
+  }
   Status status = outcome.get();
   if (!status) {
     self->thread_.join();

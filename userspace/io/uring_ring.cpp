@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/assert.hpp"
+#include "base/fatal.hpp"
 
 namespace nfr::io {
 
@@ -64,7 +65,9 @@ Ring::~Ring() {
 void Ring::enable() {
   if (enabled_) return;
   // liburing 2.3 declares io_uring_enable_rings but its library does not export it.
-  NFR_ASSERT(io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0) >= 0);
+  const int rc = io_uring_register(static_cast<unsigned>(ring_.ring_fd), IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  if (rc == -ENOMEM) fatal("io_uring: not enough kernel memory to enable the ring");
+  NFR_ASSERT(rc >= 0);
   enabled_ = true;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdio>
 
+#include "base/fatal.hpp"
 #include "base/log.hpp"
 #include "holder/admin_socket.hpp"
 #include "holder/holder.hpp"
@@ -69,4 +70,7 @@ int run(int argc, char** argv) {
 }  // namespace
 }  // namespace nfr::relayd
 
-int main(int argc, char** argv) { return nfr::relayd::run(argc, argv); }
+int main(int argc, char** argv) {
+  nfr::end_when_out_of_memory();
+  return nfr::relayd::run(argc, argv);
+}

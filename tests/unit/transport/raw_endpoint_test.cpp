@@ -293,11 +293,16 @@ TEST_F(RawEndpointTest, AStuckWriteIsCopiedAndStaysExact) {
 TEST_F(RawEndpointTest, ReadAtMostLeavesTheRest) {
   adopt(test::tcp_pair());
   peer_sends("abcdefgh");
-  endpoint->read_at_most(3);
-  EXPECT_TRUE(until([&] { return !events.data.empty(); }));
+  // A read may bring less than there is.
+  for (std::size_t had = 0; had < 3; had = events.data.size()) {
+    endpoint->read_at_most(3 - had);
+    ASSERT_TRUE(until([&] { return events.data.size() > had; }));
+  }
   EXPECT_EQ(events.data, "abc");
-  endpoint->read();
-  EXPECT_TRUE(until([&] { return events.data.size() > 3; }));
+  for (std::size_t had = 3; had < 8; had = events.data.size()) {
+    endpoint->read();
+    ASSERT_TRUE(until([&] { return events.data.size() > had; }));
+  }
   EXPECT_EQ(events.data, "abcdefgh");
 }
 
