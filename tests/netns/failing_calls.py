@@ -2,7 +2,7 @@
 """Every system call of relay and agent fails once, at its first, second, third ... use, by strace's injection.
 
 A daemon may end with an error that says so (systemd starts it again) or go on; it may not crash, hang, lose a byte or
-stay useless: afterwards a new visitor is served. In CI every third place of the table is tried, with NFR_SCALE=10 all.
+stay useless: afterwards a new visitor is served. In CI every fourth place of the table is tried, with NFR_SCALE=10 all.
 """
 import re
 import time
@@ -15,7 +15,7 @@ from netlab.process import wait_until
 from netlab.sockets import EchoTarget, echoes
 
 PORT, TARGET, STREAM_PORT, STREAM_TARGET = 8101, 7000, 8102, 7100
-STRIDE = 3 if scale() == 1 else 1
+STRIDE = 4 if scale() == 1 else 1
 RECOVERY_SECONDS = 15
 # A daemon that cannot go on ends by itself with one of these: 1 an error, 2 wrong use, 75 try again later, 78 it could
 # not start; 127: the dynamic loader could not even load it.
