@@ -97,7 +97,7 @@ void table(std::string_view title, std::string_view unit, const std::vector<Mode
       all[which].push_back(run(modes[which]));
     }
   }
-  fmt::print("{}\n{:<28} {:>12} {:>8} {:>10} {:>8} {:>10}\n", title, "mode", std::string(unit) + "/s", "ratio",
+  fmt::print("{}\n{:<30} {:>12} {:>8} {:>10} {:>8} {:>10}\n", title, "mode", std::string(unit) + "/s", "ratio",
              "CPU us", "ratio", "calls");
   for (std::size_t i = 0; i < modes.size(); ++i) {
     std::vector<double> speed, speed_ratio, cpu, cpu_ratio, calls;
@@ -108,7 +108,7 @@ void table(std::string_view title, std::string_view unit, const std::vector<Mode
       cpu_ratio.push_back(all[i][round].cpu_us / all[0][round].cpu_us);
       calls.push_back(all[i][round].calls_each);
     }
-    fmt::print("{:<28} {:>12.0f} {:>8.2f} {:>10.2f} {:>8.2f} {:>10.2f}\n", modes[i].name, median(speed),
+    fmt::print("{:<30} {:>12.0f} {:>8.2f} {:>10.2f} {:>8.2f} {:>10.2f}\n", modes[i].name, median(speed),
                median(speed_ratio), median(cpu), median(cpu_ratio), median(calls));
   }
   std::fflush(stdout);
@@ -116,6 +116,7 @@ void table(std::string_view title, std::string_view unit, const std::vector<Mode
 
 int run(unsigned rounds, std::chrono::milliseconds time) {
   const std::vector<Mode> ways = {{.name = "ring, single-shot"},
+                                  {.name = "ring, single-shot, poll first", .poll_first = true},
                                   {.name = "ring, multishot", .multishot = true},
                                   {.name = "ring, single-shot, fixed", .fixed = true},
                                   {.name = "ring, multishot, fixed", .multishot = true, .fixed = true},

@@ -16,10 +16,11 @@ namespace nfr::modes {
 
 struct Mode {
   std::string name;
-  bool ring = true;        ///< else epoll
-  bool multishot = false;  ///< receives stay armed
-  bool fixed = false;      ///< registered descriptors
-  bool splice = false;     ///< bulk: splice(2) through a pipe instead of copying
+  bool ring = true;         ///< else epoll
+  bool multishot = false;   ///< receives stay armed
+  bool fixed = false;       ///< registered descriptors
+  bool poll_first = false;  ///< a receive behind one that emptied the socket waits before it tries
+  bool splice = false;      ///< bulk: splice(2) through a pipe instead of copying
 };
 
 struct Outcome {

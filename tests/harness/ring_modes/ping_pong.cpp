@@ -109,7 +109,7 @@ class RingEcho {
   }
   int name(std::size_t i) const { return mode_.fixed ? static_cast<int>(i) : all_[i].near.get(); }
 
-  void receive(std::size_t i) {
+  void receive(std::size_t i, bool emptied = false) {
     io_uring_sqe* entry = ring_.entry();
     if (mode_.multishot) {
       io_uring_prep_recv_multishot(entry, name(i), nullptr, 0, 0);
@@ -118,6 +118,7 @@ class RingEcho {
     }
     entry->flags |= IOSQE_BUFFER_SELECT;
     if (mode_.fixed) entry->flags |= IOSQE_FIXED_FILE;
+    if (mode_.poll_first && emptied) entry->ioprio |= IORING_RECVSEND_POLL_FIRST;
     entry->user_data = i * 2;
   }
 
@@ -133,7 +134,7 @@ class RingEcho {
       if (mode_.fixed) entry->flags |= IOSQE_FIXED_FILE;
       entry->user_data = i * 2 + 1;
     }
-    if ((event.flags & IORING_CQE_F_MORE) == 0) receive(i);
+    if ((event.flags & IORING_CQE_F_MORE) == 0) receive(i, (event.flags & IORING_CQE_F_SOCK_NONEMPTY) == 0);
   }
 
   const Mode& mode_;
