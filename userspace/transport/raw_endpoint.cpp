@@ -159,7 +159,7 @@ void RawEndpoint::write(std::span<const std::byte> bytes) {
   NFR_ASSERT(!bytes.empty() && unsent_.empty() && !finish_asked_ && !closing_);
   if (failed_) return;
   unsent_ = bytes;
-  if (broken_ != 0) return;  // the error follows; on_written never does
+  if (broken_ != 0) return soon_.arm(Millis{0});  // the error follows; on_written never does
   write_began_ = loop_.now();
   submit_send();
 }
@@ -235,7 +235,17 @@ void RawEndpoint::note_broken(int os_errno) {
   if (over()) return;
   if (broken_ == 0) broken_ = as_reset(os_errno);
   if (eof_) return fail(broken_);
+  if (!send_.in_flight()) drop_unsent();
   if (!reading_) grace_.arm(reset_grace_);  // a read in flight reports by itself
+}
+
+/// Nobody will send these bytes: their memory may be what a read of this very connection waits for, and that read is
+/// what reports the error.
+void RawEndpoint::drop_unsent() {
+  if (unsent_.empty()) return;
+  unsent_ = {};
+  copy_ = {};
+  events_->on_copied();
 }
 
 void RawEndpoint::on_grace() {
@@ -245,6 +255,7 @@ void RawEndpoint::on_grace() {
 void RawEndpoint::on_soon() {
   if (closing_) return close_when_idle();
   if (failed_) return;
+  if (broken_ != 0 && !send_.in_flight()) drop_unsent();
   if (finishing()) {
     if (broken_ != 0) return note_broken(broken_);
     finished_ = true;

@@ -86,6 +86,7 @@ class RawEndpoint final : public Endpoint {
   void count_received(std::size_t bytes);
   bool eof_is_real() const;
   void copy_unsent();
+  void drop_unsent();
   void note_broken(int os_errno);
   void fail(int os_errno);
   void close_when_idle();

@@ -257,6 +257,24 @@ TEST_F(PairTest, NeverReadingReceiversDoNotStarveOtherFlows) {
   EXPECT_TRUE(until([&] { return std::ranges::all_of(stuck, [](auto& each) { return each->end.has_value(); }); }));
 }
 
+/// What is written towards a visitor that has reset must not keep the buffer without which the reset cannot be read.
+TEST_F(PairTest, ManyResetsAtOnceWithFewBuffers) {
+  make({.entries = 256, .buffer_count = 2, .buffer_bytes = 4096});
+  std::vector<std::unique_ptr<Flow>> flows;
+  for (int i = 0; i < 40; ++i) {
+    flows.push_back(std::make_unique<Flow>());
+    flows.back()->open(*loop);
+  }
+  settle(5ms);
+  for (auto& each : flows) {
+    each->target.to_send = 1;
+    each->target.step_send();
+  }
+  for (auto& each : flows) each->visitor.reset();
+  EXPECT_TRUE(until([&] { return std::ranges::all_of(flows, [](auto& each) { return each->end.has_value(); }); }));
+  for (auto& each : flows) EXPECT_EQ(each->end, FlowEnd::kVisitorReset);
+}
+
 /// The child holds the pair; both peers stay here.
 TEST_F(PairTest, AKilledProcessIsAnErrorForBothEnds) {
   for (const bool half_closed : {false, true}) {
