@@ -14,7 +14,7 @@ MEMORY_KIB_MAX = 8 * 1024
 
 
 def set_up(lab):
-    lab.start_relay()
+    lab.start_relay(extra="pool_age_ms = 1000\n")
     lab.agent = lab.add_agent("home")
     for leg, port in PORTS.items():
         lab.relay.ctl.text("map", port, "home:7100", "--leg", leg)
@@ -29,9 +29,15 @@ def turn(lab, name, count):
                        kind="both", size=700, resets=15)
 
 
+def nothing_stands_ready(lab):
+    pool = lab.relay.ctl.json("status")["pool"]
+    return pool["wanted"] == pool["ready"] == pool["asked"] == 0
+
+
 def settled(lab):
-    """Descriptors of relay and agent once no channel is left."""
+    """Descriptors of relay and agent once no channel is left, and none stands ready: ten ages after the last visitor."""
     wait_until(lambda: not lab.relay.ctl.flows(), 5, "no flows")
+    wait_until(lambda: nothing_stands_ready(lab), 20, "no ready channels", step=0.1)
     time.sleep(0.3)
     pids = {"relay": lab.relay.relay_pid(), "agent": lab.agent.process.pid, "holder": lab.relay.process.pid}
     channels = lab.net.relay.run("ss", "-Htn", "state", "established", "sport = :7707").strip().splitlines()

@@ -90,6 +90,13 @@ def version_1_agent_carries_streams(lab):
     check(result["connections"] == 300 and result["exact"] == 600, f"streams: {result}")
 
 
+def version_1_agent_is_not_asked_ahead(lab):
+    """It would not know that the visitor of such a channel is not there yet."""
+    pool = lab.relay.ctl.json("status")["pool"]
+    check(pool["max"] > 0, f"the relay has a pool: {pool}")
+    check(all(pool[key] == 0 for key in ("ready", "asked", "wanted", "hits", "misses", "failed")), f"pool: {pool}")
+
+
 def newer_agent_falls_back(lab):
     peer = old_agent(lab, "newer", "--claim", 2, "--oldest", 1)
     check(peer.wait_event("welcome")["version"] == 1, "a session of the version that both speak")
@@ -136,5 +143,5 @@ def strange_relays_name_what_to_upgrade(lab):
 
 
 main(set_up, version_1_agent_serves_flows, version_1_agent_declares, version_1_agent_ends_streams_as_they_end,
-     version_1_agent_carries_streams, newer_agent_falls_back, strange_agents_are_told_what_to_upgrade,
-     version_1_relay_is_served, strange_relays_name_what_to_upgrade)
+     version_1_agent_carries_streams, version_1_agent_is_not_asked_ahead, newer_agent_falls_back,
+     strange_agents_are_told_what_to_upgrade, version_1_relay_is_served, strange_relays_name_what_to_upgrade)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "agent/flows.hpp"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "proto/proxy_header.hpp"
@@ -13,6 +16,7 @@ namespace {
 constexpr Millis kProbeDeadline{2000};
 constexpr std::size_t kProbesMax = 64;
 constexpr Millis kStartDeadline{15'000};  // the relay sends START as soon as it has the channel
+constexpr Millis kWaitMax{15 * 60'000};   // of a channel whose visitor is not there yet
 
 /// As the agent sees it: what core::flow_end_name() says is the relay's view.
 std::string_view end_text(core::FlowEnd end) {
@@ -30,17 +34,23 @@ std::string_view end_text(core::FlowEnd end) {
 class Flows::Flow final : private datapath::AgentFlowEvents {
  public:
   Flow(Flows& owner, std::uint64_t number, core::Target target, datapath::AgentChannel channel,
-       const datapath::AgentOpeningOptions& options, datapath::AgentOpening::Decide decide)
+       const datapath::AgentOpeningOptions& options, bool kept, datapath::AgentOpening::Decide decide)
       : owner_(owner),
         number_(number),
+        kept_(kept),
         target_(std::move(target)),
-        opening_(owner.loop_, owner.crypto_, std::move(channel), options, std::move(decide), *this) {}
+        opening_(owner.loop_, owner.crypto_, std::move(channel), options, std::move(decide), *this) {
+    owner_.kept_ += kept_ ? 1 : 0;
+  }
+  ~Flow() override { owner_.kept_ -= kept_ ? 1 : 0; }
+  bool kept() const { return kept_; }
 
   void start() { opening_.start(); }
   void cut() { opening_.cut(core::FlowEnd::kShutdown); }
 
  private:
   void on_flow_started(const proto::Start& start) override {
+    owner_.kept_ -= std::exchange(kept_, false) ? 1 : 0;
     mapping_ = start.mapping;
     visitor_ = start.visitor;
     public_ = start.public_endpoint;
@@ -50,7 +60,8 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
     note(What::kArrived, "");
   }
   void on_channel_failed(const Error& error) override {
-    spdlog::warn("channel: {}", error.message());
+    // That a channel waited for nothing is how it should be.
+    spdlog::log(kept_ ? spdlog::level::debug : spdlog::level::warn, "channel: {}", error.message());
     owner_.forget(number_);
   }
   void on_flow_refused(core::FlowId, proto::RefuseReason reason) override {
@@ -76,6 +87,7 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
 
   Flows& owner_;
   const std::uint64_t number_;
+  bool kept_;  // its visitor is not there yet
   const core::Target target_;
   core::MappingId mapping_;
   net::Endpoint visitor_;
@@ -127,7 +139,9 @@ datapath::TargetDecision Flows::decide(const proto::Open& open, const proto::Sta
 
 std::optional<proto::RefuseReason> Flows::open(const proto::Open& open, const datapath::DialPlace& relay,
                                                core::SessionId session, const core::SessionKeys& keys) {
-  if (load() >= flow_count_max_ || stopped_) return proto::RefuseReason::exhausted;
+  // The last quarter is for visitors that are there.
+  const std::size_t most = open.wait.count() > 0 ? flow_count_max_ - flow_count_max_ / 4 : flow_count_max_;
+  if (load() >= most || stopped_) return proto::RefuseReason::exhausted;
   const datapath::AgentChannel channel{relay, open.leg, {session, NFR_PREFACE_OPEN, open.number}, keys};
   locate(open.target, [this, open, channel](Result<Places> places, proto::RefuseReason reason) {
     if (!places) return hooks_.failed(open.number, reason);
@@ -139,13 +153,14 @@ std::optional<proto::RefuseReason> Flows::open(const proto::Open& open, const da
 
 void Flows::begin(const proto::Open& open, const datapath::AgentChannel& channel, Places places) {
   datapath::AgentOpeningOptions options;
-  options.start_deadline = kStartDeadline;
+  const bool kept = open.wait.count() > 0;
+  options.start_deadline = kept ? std::min(open.wait, kWaitMax) : kStartDeadline;
   auto flow = std::make_unique<Flow>(
-      *this, ++last_, open.target, channel, options,
+      *this, ++last_, open.target, channel, options, kept,
       [this, open, places = std::move(places)](const proto::Start& start) { return decide(open, start, places); });
-  Flow& kept = *flow;
+  Flow& begun = *flow;
   flows_[last_] = std::move(flow);
-  kept.start();
+  begun.start();
 }
 
 void Flows::forget(std::uint64_t number) {
@@ -178,6 +193,12 @@ void Flows::probe_next(std::shared_ptr<Places> places, std::size_t index, core::
   datapath::Dial& kept = *dial;
   probes_[number] = std::move(dial);
   kept.start((*places)[index], kProbeDeadline);
+}
+
+void Flows::drop_kept() {
+  for (auto& [number, flow] : flows_) {
+    if (flow->kept()) flow->cut();
+  }
 }
 
 void Flows::stop(std::function<void()> done) {

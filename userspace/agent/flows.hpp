@@ -44,9 +44,12 @@ class Flows {
   using Probed = std::function<void(std::optional<proto::RefuseReason> refused, Micros dial)>;
   void probe(const core::Target& target, core::ProxyHeader proxy, Probed done);
 
+  /// The session is over: channels that still wait for a visitor are reset.
+  void drop_kept();
   /// Resets every flow; `done` is called from the loop once none is left.
   void stop(std::function<void()> done);
-  std::size_t count() const { return flows_.size(); }
+  std::size_t count() const { return flows_.size() - kept_; }
+  std::size_t kept_count() const { return kept_; }  ///< channels that wait for a visitor
 
  private:
   class Flow;
@@ -66,6 +69,7 @@ class Flows {
   std::size_t flow_count_max_;
   Hooks hooks_;
   std::size_t locating_ = 0;
+  std::size_t kept_ = 0;
   std::uint64_t last_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<Flow>> flows_;
   std::unordered_map<std::uint64_t, std::unique_ptr<datapath::Dial>> probes_;

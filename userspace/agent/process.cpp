@@ -218,6 +218,7 @@ nlohmann::json Process::status() const {
                      {"name", name_.empty() ? membership_.name : name_},
                      {"for_ms", std::chrono::duration_cast<Millis>(clock_.now() - since_).count()},
                      {"flows", flows_->count()},
+                     {"ready_channels", flows_->kept_count()},
                      {"leg_min", core::leg_name(leg_min())},
                      {"allow", allow},
                      {"io", loop_->back_end()},
@@ -317,6 +318,7 @@ void Process::disconnected(const std::string& reason, Millis retry_in) {
   // One line a cause: a relay that is down for a night does not fill the log.
   if (reason != last_reason_) spdlog::warn("not connected: {}; next attempt in {}", reason, human_duration(retry_in));
   last_reason_ = reason;
+  flows_->drop_kept();
   if (std::exchange(connected_, false)) since_ = clock_.now();
   exposes_->on_disconnected(reason);
 }

@@ -70,10 +70,12 @@ Result<RelayConfig> parse_relay_config(std::string_view text, const std::string&
   reader->millis("handshake_timeout_ms", 100, 60'000, config.handshake_timeout);
   reader->millis("open_timeout_ms", 100, 120'000, config.open_timeout);
   reader->millis("agent_grace_ms", 0, 60'000, config.agent_grace);
+  reader->millis("pool_age_ms", 1000, 600'000, config.pool_age);
   read_io(*reader, config.io);
   read_path_keys(*reader, config.paths);
   reader->integer("limits.handshake_count_max", 1, 65'536, config.limits.handshake_count_max);
   reader->integer("limits.flow_count_max", 1, 10'000'000, config.limits.flow_count_max);
+  reader->integer("limits.pool_count_max", 0, 100'000, config.limits.pool_count_max);
   if (auto status = reader->finish(); !status) return status.error();
   return config;
 }

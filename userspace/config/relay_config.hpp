@@ -22,6 +22,7 @@ inline constexpr std::size_t kPublicHostsMax = 8;  ///< a join line holds no mor
 struct RelayLimits {
   unsigned handshake_count_max = 256;  ///< unauthenticated connections at once; 1..65536
   unsigned flow_count_max = 200'000;   ///< running flows; 1..10000000
+  unsigned pool_count_max = 512;       ///< channels that stand ready; 0..100000, 0: none
 };
 
 struct RelayConfig {
@@ -35,6 +36,7 @@ struct RelayConfig {
   Millis handshake_timeout{5000};         ///< key handshake_timeout_ms, 100..60000: from accept to authenticated
   Millis open_timeout{10'000};            ///< key open_timeout_ms, 100..120000: a visitor waits so long for its channel
   Millis agent_grace{3000};               ///< key agent_grace_ms, 0..60000: visitors wait so long for an absent agent
+  Millis pool_age{60'000};                ///< key pool_age_ms, 1000..600000: a ready channel is replaced after that
   IoChoice io = IoChoice::kAuto;          ///< key io
   RelayLimits limits;
   PathKeys paths;

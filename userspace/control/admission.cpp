@@ -74,7 +74,21 @@ std::optional<Denial> AdmissionBook::judge(const core::Mapping& mapping, const c
   if (rate != 0 && !take_token({mapping.id, source}, rate)) {
     return Denial{"refused", fmt::format("{} comes more than {} times a second (--rate)", source.text(), rate)};
   }
-  return judge_limits(mapping, agent, source);
+  if (auto denial = judge_limits(mapping, agent, source)) return denial;
+  return judge_share(mapping.id);
+}
+
+/// The last quarter is for mappings that have less than an equal share among those that have flows and one that may
+/// come. A relay's only mapping takes it all: its visitors then wait to be accepted.
+std::optional<Denial> AdmissionBook::judge_share(core::MappingId mapping) const {
+  if (visitors_max_ == 0 || mapping_count_ < 2 || running_ < visitors_max_ - visitors_max_ / 4) return std::nullopt;
+  const std::size_t have = count_of(by_mapping_, mapping);
+  const std::size_t others = by_mapping_.size() - (have > 0 ? 1 : 0);
+  const std::size_t share = std::max<std::size_t>(visitors_max_ / (others + 2), 1);
+  if (have < share) return std::nullopt;
+  return Denial{"refused", fmt::format("the relay is short of descriptors ({} of {} visitors) and the mapping has its "
+                                       "share of {} flows",
+                                       running_, visitors_max_, share)};
 }
 
 bool AdmissionBook::take_token(const Place& place, std::uint32_t rate) {
@@ -99,12 +113,14 @@ bool AdmissionBook::take_token(const Place& place, std::uint32_t rate) {
 }
 
 void AdmissionBook::begin(core::MappingId mapping, core::AgentId agent, const net::IpAddress& visitor) {
+  ++running_;
   ++by_mapping_[mapping];
   ++by_agent_[agent];
   ++by_place_[{mapping, source_of(visitor)}];
 }
 
 void AdmissionBook::end(core::MappingId mapping, core::AgentId agent, const net::IpAddress& visitor) {
+  --running_;
   take_one(by_mapping_, mapping);
   take_one(by_agent_, agent);
   take_one(by_place_, Place{mapping, source_of(visitor)});

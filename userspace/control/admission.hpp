@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// AdmissionBook: whether a new visitor may come: the mapping's lists, its limits and its agent's. Counts what runs,
-// per mapping, agent and source, and how fast a source comes. Policy of the relay, on the control thread; memory for
-// strangers is bounded.
+// AdmissionBook: whether a new visitor may come: the mapping's lists, its limits and its agent's, and its share of the
+// descriptors when they run short. Counts what runs, per mapping, agent and source, and how fast a source comes. Policy
+// of the relay, on the control thread; memory for strangers is bounded.
 #pragma once
 
 #include <list>
@@ -35,6 +35,12 @@ class AdmissionBook {
   std::optional<Denial> judge(const core::Mapping& mapping, const core::AgentRecord& agent,
                               const net::IpAddress& visitor);
 
+  /// For how many visitors there are descriptors, and how many mappings may want them; 0 visitors: no bound.
+  void set_places(std::size_t visitors_max, std::size_t mapping_count) {
+    visitors_max_ = visitors_max;
+    mapping_count_ = mapping_count;
+  }
+
   // Every flow from its arrival to its end.
   void begin(core::MappingId mapping, core::AgentId agent, const net::IpAddress& visitor);
   void end(core::MappingId mapping, core::AgentId agent, const net::IpAddress& visitor);
@@ -51,6 +57,7 @@ class AdmissionBook {
   std::optional<Denial> judge_lists(const core::Admission& admission, const net::IpAddress& visitor) const;
   std::optional<Denial> judge_limits(const core::Mapping& mapping, const core::AgentRecord& agent,
                                      const net::IpAddress& source) const;
+  std::optional<Denial> judge_share(core::MappingId mapping) const;
   bool take_token(const Place& place, std::uint32_t rate);
 
   const Clock& clock_;
@@ -58,6 +65,9 @@ class AdmissionBook {
   std::map<core::MappingId, std::uint32_t> by_mapping_;
   std::map<core::AgentId, std::uint32_t> by_agent_;
   std::map<Place, std::uint32_t> by_place_;
+  std::size_t running_ = 0;
+  std::size_t visitors_max_ = 0;
+  std::size_t mapping_count_ = 0;
   std::map<Place, Bucket> rates_;
   std::list<Place> by_use_;  ///< least recently used first
 };

@@ -32,8 +32,8 @@ void Agent::on_connected(core::AgentLink& link, const core::SessionKeys& keys) {
   last_heard_ = last_ping_ = clock_.now();
   close_reason_.clear();
   close_retry_.reset();
-  link_->send(
-      proto::encode(proto::Hello{{}, settings_.instance, settings_.software, settings_.leg_min, settings_.enroll}));
+  link_->send(proto::encode(
+      proto::Hello{{}, settings_.instance, settings_.software, settings_.leg_min, settings_.enroll, true}));
 }
 
 void Agent::on_dial_failed(std::string_view reason) {

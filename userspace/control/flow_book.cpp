@@ -25,6 +25,7 @@ FlowBook::FlowBook(MappingBook& mappings, AgentBook& agents, SessionBook& sessio
       clock_(clock),
       settings_(settings),
       admission_(clock),
+      pool_(sessions, plane, clock, settings.pool),
       born_(clock.now()) {}
 
 FlowBook::Flow FlowBook::arrival(core::VisitorRef ref, const core::Mapping& mapping, const core::AgentRecord& agent,
@@ -51,6 +52,7 @@ void FlowBook::on_visitor(core::VisitorRef ref, core::MappingId mapping_id, cons
   const core::AgentRecord* agent = agents_.find(mapping.agent);
   NFR_ASSERT(agent != nullptr);
   Flow flow = arrival(ref, mapping, *agent, visitor, local);
+  admission_.set_places(visitors_max_ == SIZE_MAX ? 0 : visitors_max_, mappings_.all().size());
   if (const auto denial = admission_.judge(mapping, *agent, visitor.address)) {
     plane_.refuse(ref);
     return note(flow, denial->verdict, denial->detail);
@@ -59,10 +61,12 @@ void FlowBook::on_visitor(core::VisitorRef ref, core::MappingId mapping_id, cons
   const core::FlowId id = flow.id;
   by_visitor_[ref] = id;
   Flow& kept = flows_.emplace(id, std::move(flow)).first->second;
+  high_water_ = std::max(high_water_, flows_.size());
+  make_room();
   if (flows_.size() > settings_.flow_count_max)
     return refuse(id, fmt::format("{} flows are running (flow_count_max)", flows_.size() - 1));
   if (agent->revoked) return refuse(id, fmt::format("agent {} is revoked", agent->name));
-  if (sessions_.active(agent->id) != nullptr) return ask(kept, mapping);
+  if (sessions_.active(agent->id) != nullptr) return serve(kept, mapping);
   if (!agent_was_here(agent->id)) return refuse(id, away_text(*agent));
   kept.deadline = clock_.now() + settings_.agent_grace;
 }
@@ -88,20 +92,59 @@ core::Leg FlowBook::effective_leg(const core::Mapping& mapping, const SessionBoo
   return mapping.leg.value_or(core::Leg::kPlain);
 }
 
-void FlowBook::ask(Flow& flow, const core::Mapping& mapping) {
-  const SessionBook::Session* session = sessions_.active(flow.agent);
-  flow.state = State::kAsked;
-  flow.session = session->id;
-  flow.leg = effective_leg(mapping, session);
-  flow.deadline = clock_.now() + settings_.open_timeout;
+std::optional<ChannelPool::Wanted> FlowBook::wanted_at(const core::Mapping& mapping, net::Port port) const {
+  const SessionBook::Session* session = sessions_.active(mapping.agent);
   const bool one = mapping.target.port_count == 1;
-  const int offset = one ? 0 : flow.public_endpoint.port.value - mapping.public_ports.first.port.value;
-  if (offset < 0 || offset >= mapping.target.port_count) {
-    // The range shrank since its listener took the visitor.
-    return refuse(flow.id, fmt::format("port {} is not mapped any more", flow.public_endpoint.port.value));
-  }
+  const int offset = one ? 0 : port.value - mapping.public_ports.first.port.value;
+  if (offset < 0 || offset >= mapping.target.port_count) return std::nullopt;
   const core::Target target = mapping.target.nth(static_cast<std::uint16_t>(offset));
-  sessions_.send(flow.agent, proto::Open{flow.id.value, mapping.id, target, flow.leg, mapping.proxy});
+  return ChannelPool::Wanted{{0, mapping.id, target, effective_leg(mapping, session), mapping.proxy, {}}, session};
+}
+
+std::optional<ChannelPool::Wanted> FlowBook::wanted_at(const ChannelPool::Place& place) const {
+  const MappingBook::Entry* entry = mappings_.find(place.mapping);
+  if (entry == nullptr) return std::nullopt;
+  return wanted_at(entry->mapping, place.port);
+}
+
+/// By a channel that stands ready, or by one that is asked for now.
+void FlowBook::serve(Flow& flow, const core::Mapping& mapping) {
+  const net::Port port = flow.public_endpoint.port;
+  const auto wanted = wanted_at(mapping, port);
+  // The range shrank since its listener took the visitor.
+  if (!wanted) return refuse(flow.id, fmt::format("port {} is not mapped any more", port.value));
+  const auto ready = pool_.take({mapping.id, port}, *wanted);
+  if (!ready) return ask(flow, *wanted);
+  flow.session = wanted->session->id;
+  flow.leg = wanted->open.leg;
+  begin(flow, ready->channel, ready->number, wanted->session->peer.keys, true);
+}
+
+void FlowBook::ask(Flow& flow, const ChannelPool::Wanted& wanted) {
+  flow.state = State::kAsked;
+  flow.session = wanted.session->id;
+  flow.leg = wanted.open.leg;
+  flow.deadline = clock_.now() + settings_.open_timeout;
+  proto::Open open = wanted.open;
+  open.number = flow.id.value;
+  sessions_.send(flow.agent, open);
+}
+
+/// Ready channels are the first to go when visitors need the descriptors.
+void FlowBook::make_room() {
+  const std::size_t free = visitors_max_ > flows_.size() ? visitors_max_ - flows_.size() : 0;
+  pool_.set_limit(std::min(pool_max_, free > SIZE_MAX / 2 ? SIZE_MAX : 2 * free));
+  if (pool_.held() > pool_.limit()) pool_.give_up(pool_.held() - pool_.limit());
+}
+
+void FlowBook::set_descriptors(std::size_t visitors_max, std::size_t pool_max) {
+  visitors_max_ = visitors_max;
+  pool_max_ = pool_max;
+}
+
+void FlowBook::reconfigure(const FlowSettings& settings) {
+  settings_ = settings;
+  pool_.reconfigure(settings.pool);
 }
 
 void FlowBook::erase(std::map<core::FlowId, Flow>::iterator flow) {
@@ -110,6 +153,7 @@ void FlowBook::erase(std::map<core::FlowId, Flow>::iterator flow) {
 }
 
 void FlowBook::on_session_up(core::AgentId agent) {
+  pool_.on_session_change(agent);
   std::vector<core::FlowId> waiting;
   for (const auto& [ref, id] : by_visitor_) {
     if (flows_.at(id).agent == agent) waiting.push_back(id);
@@ -120,11 +164,12 @@ void FlowBook::on_session_up(core::AgentId agent) {
     if (entry == nullptr)
       refuse(id, "unmapped");
     else
-      ask(flow, entry->mapping);
+      serve(flow, entry->mapping);
   }
 }
 
 void FlowBook::on_session_down(core::AgentId agent) {
+  pool_.on_session_change(agent);
   for (const auto& [ref, id] : by_visitor_) {
     Flow& flow = flows_.at(id);
     if (flow.agent != agent) continue;
@@ -145,6 +190,7 @@ void FlowBook::on_visitor_gone(core::VisitorRef ref) {
 
 std::optional<core::SessionKeys> FlowBook::keys_for(core::SessionId session_id, std::uint64_t number) const {
   const SessionBook::Session* session = sessions_.find(session_id);
+  if (session != nullptr && pool_.expects(session_id, number)) return session->peer.keys;
   const auto flow = flows_.find(core::FlowId{number});
   if (session == nullptr || flow == flows_.end()) return std::nullopt;
   if (flow->second.state != State::kAsked || flow->second.session != session_id) return std::nullopt;
@@ -156,18 +202,42 @@ void FlowBook::on_channel(core::ChannelRef channel, std::span<const std::byte> b
   if (!preface || preface->kind != NFR_PREFACE_OPEN) return plane_.reject(channel);
   const auto keys = keys_for(preface->session, preface->number);
   if (!keys || !proto::verify_preface(crypto_, keys->to_relay, bytes)) return plane_.reject(channel);
+  if (pool_.expects(preface->session, preface->number)) return pool_.on_channel(channel, preface->number, leg);
   Flow& flow = flows_.at(core::FlowId{preface->number});
   if (flow.leg != leg || clock_.now() > flow.deadline) return plane_.reject(channel);
+  begin(flow, channel, preface->number, *keys, false);
+}
+
+void FlowBook::begin(Flow& flow, core::ChannelRef channel, std::uint64_t number, const core::SessionKeys& keys,
+                     bool stood_ready) {
   flow.state = State::kStarting;  // the number is spent: a copied preface finds no kAsked flow
   by_visitor_.erase(flow.visitor);
   const MappingBook::Entry* entry = mappings_.find(flow.mapping);
   const Millis idle = entry != nullptr ? entry->mapping.idle_timeout : Millis{0};
   plane_.start(flow.visitor, channel,
                core::FlowSpec{flow.id, flow.mapping, flow.visitor_address, flow.public_endpoint, flow.session,
-                              NFR_PREFACE_OPEN, flow.id.value, *keys, leg, idle, flow.counters});
+                              NFR_PREFACE_OPEN, number, keys, flow.leg, stood_ready, idle, flow.counters});
+}
+
+void FlowBook::on_channel_lost(core::FlowId id) {
+  const auto found = flows_.find(id);
+  if (found == flows_.end()) return;
+  pool_.on_taken_broken();
+  Flow& flow = found->second;
+  by_visitor_[flow.visitor] = id;
+  const MappingBook::Entry* entry = mappings_.find(flow.mapping);
+  const core::AgentRecord* agent = agents_.find(flow.agent);
+  if (entry == nullptr || agent == nullptr) return refuse(id, "unmapped");
+  if (flow.cut || agent->revoked) return refuse(id, "cut");
+  const auto wanted = wanted_at(entry->mapping, flow.public_endpoint.port);
+  if (!wanted) return refuse(id, "unmapped");
+  if (wanted->session != nullptr) return ask(flow, *wanted);
+  flow.state = State::kWaiting;
+  flow.deadline = clock_.now() + settings_.agent_grace;
 }
 
 void FlowBook::on_open_failed(core::AgentId agent, std::uint64_t number, std::uint16_t reason) {
+  pool_.on_open_failed(agent, number);
   const auto found = flows_.find(core::FlowId{number});
   if (found == flows_.end() || found->second.agent != agent || found->second.state != State::kAsked) return;
   const auto known = proto::refuse_from_wire(reason);
@@ -230,6 +300,8 @@ void FlowBook::tick() {
       refuse(id, agent != nullptr ? away_text(*agent) : "agent removed");
     }
   }
+  make_room();
+  pool_.tick([this](const ChannelPool::Place& place) { return wanted_at(place); });
 }
 
 std::size_t FlowBook::cut_if(const std::function<bool(const Flow&)>& matches) {
@@ -239,10 +311,12 @@ std::size_t FlowBook::cut_if(const std::function<bool(const Flow&)>& matches) {
   }
   for (const core::FlowId id : chosen) {
     const State state = flows_.at(id).state;
-    if (state == State::kWaiting || state == State::kAsked)
+    if (state == State::kWaiting || state == State::kAsked) {
       refuse(id, "cut");
-    else
+    } else {
+      flows_.at(id).cut = true;
       plane_.cut(id);
+    }
   }
   return chosen.size();
 }

@@ -3,6 +3,7 @@
 // what happened lately. Policy of the relay, on the control thread; bytes move in the data plane.
 //
 //   waiting (no session) --session up--> asked (OPEN sent) --channel with our number--> starting --ready--> running
+//   A visitor who finds a channel ready (ChannelPool) is starting at once; if that channel is broken: asked.
 //   Every state ends in an event of recent(): refused with the reason, or ended with the cause.
 #pragma once
 
@@ -13,9 +14,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "control/admission.hpp"
 #include "control/agent_book.hpp"
+#include "control/channel_pool.hpp"
 #include "control/mapping_book.hpp"
 #include "control/session_book.hpp"
 #include "proto/preface.hpp"
@@ -27,6 +30,7 @@ struct FlowSettings {
   Millis open_timeout{10'000};  ///< life of an OPEN number
   Millis agent_grace{3'000};    ///< how long a visitor waits for an agent that was here a moment ago
   std::size_t flow_count_max = 200'000;
+  PoolSettings pool;
 };
 
 class FlowBook {
@@ -44,6 +48,7 @@ class FlowBook {
     std::string agent_name;
     core::SessionId session;  ///< the OPEN went to
     core::Leg leg = core::Leg::kPlain;
+    bool cut = false;  ///< asked for while its channel was tried: it is not to be tried again
     Instant started;
     Instant deadline;
     std::shared_ptr<core::FlowCounters> counters;
@@ -70,10 +75,15 @@ class FlowBook {
   void on_ready(core::FlowId id);
   void on_refused(core::FlowId id, proto::RefuseReason reason);
   void on_ended(core::FlowId id, core::FlowEnd end);
+  /// The channel that stood ready for this flow was broken: its visitor waits for another.
+  void on_channel_lost(core::FlowId id);
+  void on_channel_gone(core::ChannelRef channel) { pool_.on_channel_gone(channel); }
   void on_session_up(core::AgentId agent);
   /// Visitors whose channel was asked for wait for the agent again, as those who come now.
   void on_session_down(core::AgentId agent);
-  void reconfigure(const FlowSettings& settings) { settings_ = settings; }
+  void reconfigure(const FlowSettings& settings);
+  /// How many visitors the descriptors allow at once, and how many ready channels beside them.
+  void set_descriptors(std::size_t visitors_max, std::size_t pool_max);
   void tick();
 
   /// Keys for a tls channel that claims this OPEN number; nothing unless the number is outstanding.
@@ -93,11 +103,21 @@ class FlowBook {
 
   const std::map<core::FlowId, Flow>& all() const { return flows_; }
   const std::deque<Event>& recent() const { return recent_; }
+  const ChannelPool& pool() const { return pool_; }
+  std::size_t visitors_max() const { return visitors_max_; }
+  /// The most flows there were since the last call.
+  std::size_t take_high_water() { return std::exchange(high_water_, flows_.size()); }
 
  private:
   Flow arrival(core::VisitorRef ref, const core::Mapping& mapping, const core::AgentRecord& agent,
                const net::Endpoint& visitor, const net::Endpoint& local);
-  void ask(Flow& flow, const core::Mapping& mapping);
+  void serve(Flow& flow, const core::Mapping& mapping);
+  void ask(Flow& flow, const ChannelPool::Wanted& wanted);
+  void begin(Flow& flow, core::ChannelRef channel, std::uint64_t number, const core::SessionKeys& keys,
+             bool stood_ready);
+  std::optional<ChannelPool::Wanted> wanted_at(const core::Mapping& mapping, net::Port port) const;
+  std::optional<ChannelPool::Wanted> wanted_at(const ChannelPool::Place& place) const;
+  void make_room();
   void refuse(core::FlowId id, std::string detail);
   void erase(std::map<core::FlowId, Flow>::iterator flow);
   void note(const Flow& flow, std::string verdict, std::string detail);
@@ -112,6 +132,10 @@ class FlowBook {
   Clock& clock_;
   FlowSettings settings_;
   AdmissionBook admission_;
+  ChannelPool pool_;
+  std::size_t visitors_max_ = SIZE_MAX;
+  std::size_t pool_max_ = SIZE_MAX;
+  std::size_t high_water_ = 0;
   Instant born_;
   std::map<core::FlowId, Flow> flows_;
   std::map<core::VisitorRef, core::FlowId> by_visitor_;  ///< waiting and asked only

@@ -16,7 +16,8 @@ Relay::Relay(Seams seams, RelaySettings settings)
       mappings_(seams.store, seams.ports, agents_, seams.clock),
       flows_(mappings_, agents_, sessions_, seams.plane, seams.crypto, seams.clock, settings_.flow),
       events_(seams.clock),
-      declarations_(mappings_, agents_, sessions_, seams.clock, *this) {
+      declarations_(mappings_, agents_, sessions_, seams.clock, *this),
+      descriptors_(events_, seams.clock) {
   mappings_.on_expired = [this](const core::Mapping& mapping) {
     flows_.refuse_waiting_of(mapping.id);
     events_.note("relay", fmt::format("{} has ended (--for)", mapping.public_ports.text()));
@@ -35,6 +36,7 @@ void Relay::tick() {
   sessions_.tick();
   mappings_.tick();
   flows_.tick();
+  descriptors_.look(flows_.take_high_water());
   declarations_.tick();
   const Instant now = seams_.clock.now();
   for (auto next = probes_.begin(); next != probes_.end();) {
@@ -48,6 +50,13 @@ void Relay::reconfigure(RelaySettings settings) {
   settings_ = std::move(settings);
   sessions_.reconfigure(settings_.session);
   flows_.reconfigure(settings_.flow);
+}
+
+void Relay::set_descriptors(const DescriptorFacts& facts) {
+  if (!descriptors_.set(facts)) return;
+  const DescriptorPlan& plan = descriptors_.plan();
+  flows_.set_descriptors(plan.visitors_max, plan.pool_max);
+  seams_.plane.set_visitors_max(plan.visitors_max);
 }
 
 void Relay::stop() { sessions_.end_all(proto::ByeCode::kStopping, "the relay stops"); }

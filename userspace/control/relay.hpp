@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "control/declarations.hpp"
+#include "control/descriptor_budget.hpp"
 #include "control/event_book.hpp"
 #include "control/flow_book.hpp"
 #include "control/mapping_plan.hpp"
@@ -43,6 +44,9 @@ class Relay final : private SessionBook::Observer, private Declarations::Observe
   void tick();
   /// New limits and times act from now on; running flows and sessions stay.
   void reconfigure(RelaySettings settings);
+  /// What the process has and needs; the plan made of it acts from now on. Meant to be told every second or so.
+  void set_descriptors(const DescriptorFacts& facts);
+  const DescriptorBudget& descriptors() const { return descriptors_; }
   /// Tells the agents; flows are the data plane's to end.
   void stop();
 
@@ -141,6 +145,7 @@ class Relay final : private SessionBook::Observer, private Declarations::Observe
   FlowBook flows_;
   EventBook events_;
   Declarations declarations_;
+  DescriptorBudget descriptors_;
   std::map<std::uint64_t, PendingProbe> probes_;
   std::uint64_t last_probe_ = 0;
 };

@@ -88,6 +88,7 @@ void SessionBook::login(Session& session, const proto::Hello& hello) {
   }
   session.instance = hello.instance;
   session.leg_min = hello.leg_min;
+  session.keeps_channels = hello.keeps_channels;
   session.software = escape(hello.software, 64);
   const auto current = by_agent_.find(agent->id);
   if (current != by_agent_.end()) {

@@ -32,7 +32,8 @@ class SessionBook {
     core::InstanceId instance;
     std::uint32_t version = 0;  ///< of the protocol; 0 until login
     core::Leg leg_min = core::Leg::kPlain;
-    std::string software;  ///< escaped
+    bool keeps_channels = false;  ///< channels may be asked for before their visitors are there
+    std::string software;         ///< escaped
     WallTime since;
     Instant last_heard;
     Instant last_ping;

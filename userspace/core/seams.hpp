@@ -109,18 +109,24 @@ struct FlowSpec {
   std::uint64_t channel_number = 0;
   SessionKeys keys;
   Leg leg = Leg::kPlain;
+  bool stood_ready = false;  ///< the channel waited for its visitor: if it is broken by now, the visitor is not
   Millis idle_timeout{0};
   std::shared_ptr<FlowCounters> counters;
 };
 
-/// Moves bytes. Answers: Relay::on_flow_ready, on_flow_refused, on_flow_ended.
+/// Moves bytes. Answers: FlowBook::on_ready, on_refused, on_ended; on_channel_lost instead of a refusal where a channel
+/// that stood ready broke before the agent answered: the visitor then waits as it did before start(). Of a channel
+/// that was kept and broke: on_channel_gone.
 class DataPlane {
  public:
   virtual ~DataPlane() = default;
   virtual void refuse(VisitorRef visitor) = 0;                                    ///< ends it by RST
   virtual void start(VisitorRef visitor, ChannelRef channel, FlowSpec spec) = 0;  ///< START, READY, then join both
   virtual void reject(ChannelRef channel) = 0;                                    ///< ends it by RST, without a word
-  virtual void cut(FlowId flow) = 0;                                              ///< RST to both ends
+  virtual void keep(ChannelRef channel) = 0;  ///< until start(), reject() or its own end
+  virtual void cut(FlowId flow) = 0;          ///< RST to both ends
+  /// How many visitors there may be at once, from their accept to the end of their flows; more wait to be accepted.
+  virtual void set_visitors_max(std::size_t count) = 0;
 };
 
 /// Public ports. The holder keeps the listeners; visitors arrive as Relay::on_visitor(mapping).

@@ -3,10 +3,15 @@
 // moment it is accepted; none is closed in order before its flow has ended in order.
 #include "datapath/data_core.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
 
 #include "base/assert.hpp"
 #include "base/log.hpp"
+#include "io/accept_policy.hpp"
 
 namespace nfr::datapath {
 namespace {
@@ -18,58 +23,78 @@ net::Endpoint name_of(int socket, int (*get_name)(int, sockaddr*, socklen_t*)) {
   return net::Endpoint::from_sockaddr(storage);
 }
 
-constexpr int kThreadShift = 48;  // a VisitorRef's id: thread above, count below
+constexpr int kThreadShift = 48;      // a VisitorRef's id: thread above, count below
+constexpr unsigned kAcceptTurn = 16;  // visitors of one listener before the others have their turn
+constexpr Millis kSeatPause{10};      // until seats are looked for again
+constexpr std::chrono::minutes kSaying{1};
 
 }  // namespace
 
-/// One listening socket with its multishot accept.
+/// One listening socket. Visitors are accepted one by one, each after a seat was taken for it: a multishot accept would
+/// take more out of the listen queue than there are seats.
 class DataCore::Listening final : public io::Operation {
  public:
   Listening(DataCore& core, core::MappingId mapping, Fd socket)
-      : core_(core), mapping_(mapping), socket_(std::move(socket)), retry_(core.loop_, [this] { accept(); }) {}
+      : core_(core), mapping_(mapping), socket_(std::move(socket)), later_(core.loop_, [this] { await(); }) {}
 
   core::MappingId mapping() const { return mapping_; }
-  void accept() { core_.loop_.accept(*this, socket_.get()); }
+  void await() { core_.loop_.poll(*this, socket_.get(), POLLIN); }
+
+  /// At most `most`; then waits for more visitors, or for seats.
+  void accept(unsigned most) {
+    while (most-- > 0) {
+      Seat seat(core_.options_.seats);
+      if (!seat.taken()) return core_.on_no_seat(*this);
+      Fd accepted(::accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (accepted.valid()) {
+        core_.on_accepted(*this, std::move(accepted), std::move(seat));
+      } else if (errno == EAGAIN) {
+        break;
+      } else if (io::judge_accept_error(errno) != io::AcceptVerdict::kAgain) {
+        return fail(errno);
+      }
+    }
+    await();
+  }
 
   void drop() {
     if (std::exchange(dropped_, true)) return;
+    core_.forget_seatless(*this);
     if (in_flight()) return core_.loop_.cancel(*this);
-    retry_.handler = [this] { core_.on_listening_over(*this); };
-    retry_.arm(Millis{0});
+    later_.handler = [this] { core_.on_listening_over(*this); };
+    later_.arm(Millis{0});
   }
 
-  void complete(io::Completion completion) override {
-    Fd accepted(completion.result >= 0 ? completion.result : -1);
-    if (accepted.valid() && !dropped_) {
-      core_.on_accepted(*this, std::move(accepted));
-    } else if (accepted.valid()) {
-      transport::set_reset_on_close(accepted.get());
-    }
-    if (completion.more) return;
-    accepted.reset();
+  void complete(io::Completion) override {
     if (dropped_) return core_.on_listening_over(*this);
-    if (completion.result >= 0) return accept();
-    spdlog::warn("accepting visitors of mapping {}: {}; trying again", mapping_.value,
-                 Error::system("accept", -completion.result).message());
-    retry_.arm(core_.options_.accept_pause);
+    accept(kAcceptTurn);
   }
 
  private:
+  void fail(int error) {
+    if (io::judge_accept_error(error) == io::AcceptVerdict::kPause) {
+      core_.warn_short(error);
+    } else {
+      spdlog::warn("accepting visitors of mapping {}: {}; trying again", mapping_.value,
+                   Error::system("accept", error).message());
+    }
+    later_.arm(core_.options_.accept_pause);
+  }
+
   DataCore& core_;
   const core::MappingId mapping_;
   Fd socket_;
   bool dropped_ = false;
-  io::Timer retry_;
+  io::Timer later_;
 };
 
 /// A visitor nobody has decided about: nothing is read from it, only its RST is noticed.
 class DataCore::Waiting final : public transport::EndpointEvents {
  public:
-  Waiting(DataCore& core, core::VisitorRef ref, Fd socket)
-      : ref_(ref),
-        core_(core),
-        endpoint_(transport::RawEndpoint::adopt(core.loop_, std::move(socket), transport::kVisitorOptions)),
-        timeout_(core.loop_, [this] { core_.on_waiting_gone(*this); }) {
+  Waiting(DataCore& core, core::VisitorRef ref, std::unique_ptr<transport::Endpoint> endpoint, Seat seat)
+      : ref_(ref), core_(core), seat_(std::move(seat)), endpoint_(std::move(endpoint)), timeout_(core.loop_, [this] {
+          core_.on_waiting_gone(*this);
+        }) {
     endpoint_->set_events(this);
     endpoint_->watch_reset();
     timeout_.arm(core.options_.waiting_timeout);
@@ -78,6 +103,7 @@ class DataCore::Waiting final : public transport::EndpointEvents {
   core::VisitorRef ref() const { return ref_; }
   bool leaving() const { return leaving_; }
   std::unique_ptr<transport::Endpoint> take() { return std::move(endpoint_); }
+  Seat take_seat() { return std::move(seat_); }
 
   void leave() {
     if (std::exchange(leaving_, true)) return;
@@ -95,22 +121,30 @@ class DataCore::Waiting final : public transport::EndpointEvents {
  private:
   const core::VisitorRef ref_;
   DataCore& core_;
+  Seat seat_;
   std::unique_ptr<transport::Endpoint> endpoint_;
   io::Timer timeout_;
   bool leaving_ = false;
 };
 
 DataCore::DataCore(io::Loop& loop, const core::Crypto& crypto, const DataOptions& options, DataEvents& events)
-    : loop_(loop), crypto_(crypto), options_(options), events_(events), soon_(loop, [this] { check_stopped(); }) {}
+    : loop_(loop),
+      crypto_(crypto),
+      options_(options),
+      events_(events),
+      seat_timer_(loop, [this] { look_for_seats(); }),
+      soon_(loop, [this] { check_stopped(); }) {
+  NFR_ASSERT(options_.seats != nullptr);
+}
 
-DataCore::~DataCore() { NFR_ASSERT(listeners_.empty() && waiting_.empty() && flows_.empty()); }
+DataCore::~DataCore() { NFR_ASSERT(listeners_.empty() && waiting_.empty() && flows_.empty() && lost_.empty()); }
 
 void DataCore::adopt(core::MappingId mapping, Fd listener) {
   if (stopping_) return;
   auto listening = std::make_unique<Listening>(*this, mapping, std::move(listener));
   Listening* const key = listening.get();
   listeners_.emplace(key, std::move(listening));
-  key->accept();
+  key->await();
 }
 
 void DataCore::drop(core::MappingId mapping) {
@@ -119,13 +153,39 @@ void DataCore::drop(core::MappingId mapping) {
   }
 }
 
-void DataCore::on_accepted(Listening& listening, Fd socket) {
+void DataCore::on_no_seat(Listening& listening) {
+  seatless_.push_back(&listening);
+  if (!seat_timer_.armed()) seat_timer_.arm(kSeatPause);
+}
+
+void DataCore::forget_seatless(Listening& listening) { std::erase(seatless_, &listening); }
+
+/// One visitor of each listener in turn, so that a busy one does not take every seat that becomes free.
+void DataCore::look_for_seats() {
+  for (std::size_t left = seatless_.size(); left > 0; --left) {
+    Listening* const next = seatless_.front();
+    seatless_.pop_front();
+    next->accept(1);
+    if (!seatless_.empty() && seatless_.back() == next) break;  // still no seat
+  }
+  if (!seatless_.empty()) seat_timer_.arm(kSeatPause);
+}
+
+/// The last resort: the plan is to have no more visitors than descriptors.
+void DataCore::warn_short(int error) {
+  if (loop_.now() < next_warning_) return;
+  next_warning_ = loop_.now() + kSaying;
+  io::log_accept_pause(error);
+}
+
+void DataCore::on_accepted(Listening& listening, Fd socket, Seat seat) {
   if (stopping_ || waiting_.size() >= options_.waiting_max) return transport::set_reset_on_close(socket.get());
   const net::Endpoint from = name_of(socket.get(), ::getpeername);
   const net::Endpoint local = name_of(socket.get(), ::getsockname);
   const std::uint64_t id = (std::uint64_t{options_.thread} << kThreadShift) + ++last_visitor_;
   const core::VisitorRef ref{options_.thread, id};
-  waiting_.emplace(id, std::make_unique<Waiting>(*this, ref, std::move(socket)));
+  auto endpoint = transport::RawEndpoint::adopt(loop_, std::move(socket), transport::kVisitorOptions);
+  waiting_.emplace(id, std::make_unique<Waiting>(*this, ref, std::move(endpoint), std::move(seat)));
   events_.visitor_arrived(ref, listening.mapping(), from, local);
 }
 
@@ -158,20 +218,36 @@ void DataCore::start(core::VisitorRef visitor, transport::Carrier channel, core:
     return events_.flow_ended(spec.id, stopping_ ? core::FlowEnd::kShutdown : core::FlowEnd::kVisitorReset);
   }
   auto endpoint = found->second->take();
+  Flow flow{visitor, found->second->take_seat(), nullptr};
   waiting_.erase(found);
   const core::FlowId id = spec.id;
-  auto flow =
-      std::make_unique<RelayOpening>(loop_, crypto_, std::move(endpoint),
-                                     transport::make_endpoint(loop_, std::move(channel), transport::kChannelOptions),
-                                     std::move(spec), options_.answer_deadline, static_cast<RelayFlowEvents&>(*this));
-  RelayOpening& started = *flow;
+  flow.opening =
+      std::make_unique<RelayOpening>(loop_, crypto_, std::move(endpoint), std::move(channel), std::move(spec),
+                                     options_.answer_deadline, static_cast<RelayFlowEvents&>(*this));
+  RelayOpening& started = *flow.opening;
   flows_.emplace(id, std::move(flow));
   started.start();
 }
 
 void DataCore::cut(core::FlowId flow) {
   const auto found = flows_.find(flow);
-  if (found != flows_.end()) found->second->cut(core::FlowEnd::kCut);
+  if (found != flows_.end()) found->second.opening->cut(core::FlowEnd::kCut);
+}
+
+void DataCore::on_channel_lost(core::FlowId id, std::unique_ptr<transport::Endpoint> visitor) {
+  const auto found = flows_.find(id);
+  Flow flow = std::move(found->second);
+  flows_.erase(found);
+  RelayOpening* const key = flow.opening.get();
+  lost_.emplace(key, std::move(flow.opening));
+  auto waiting = std::make_unique<Waiting>(*this, flow.visitor, std::move(visitor), std::move(flow.seat));
+  waiting_.emplace(flow.visitor.id, std::move(waiting));
+  events_.channel_lost(id);
+}
+
+void DataCore::on_channel_over(RelayOpening& opening) {
+  lost_.erase(&opening);
+  check_stopped();
 }
 
 void DataCore::on_flow_refused(core::FlowId flow, proto::RefuseReason reason) {
@@ -195,12 +271,12 @@ void DataCore::stop(std::function<void()> done) {
   stopped_ = std::move(done);
   for (auto& [key, listening] : listeners_) listening->drop();
   for (auto& [id, waiting] : waiting_) waiting->leave();
-  for (auto& [id, flow] : flows_) flow->cut(core::FlowEnd::kShutdown);
+  for (auto& [id, flow] : flows_) flow.opening->cut(core::FlowEnd::kShutdown);
   soon_.arm(Millis{0});
 }
 
 void DataCore::check_stopped() {
-  if (!stopping_ || !stopped_ || !listeners_.empty() || !waiting_.empty() || !flows_.empty()) return;
+  if (!stopping_ || !stopped_ || !listeners_.empty() || !waiting_.empty() || !flows_.empty() || !lost_.empty()) return;
   soon_.disarm();
   auto done = std::exchange(stopped_, nullptr);
   done();

@@ -54,9 +54,22 @@ std::string io_line(const json& io) {
                         static_cast<double>(completions) / static_cast<double>(enters), count(io, "outstanding")));
 }
 
+std::string pool_line(const json& pool) {
+  if (!pool.is_object()) return "";
+  if (count(pool, "max") == 0) return labelled("pool", "off");
+  return labelled("pool",
+                  fmt::format("{} ready, {} asked for, {} wanted, at most {}; visitors: {} found one, {} did not; "
+                              "ended: {} by age, {} broke, {} failed, {} given up",
+                              count(pool, "ready"), count(pool, "asked"), count(pool, "wanted"), count(pool, "max"),
+                              count(pool, "hits"), count(pool, "misses"), count(pool, "aged"), count(pool, "died"),
+                              count(pool, "failed"), count(pool, "given_up")));
+}
+
 Text render_status(const json& result, const View& view) {
   std::string out = headline(result) + tier_lines(list(result, "tiers"), view) + io_line(member(result, "io")) +
                     limits_line(member(result, "limits"));
+  out += pool_line(member(result, "pool"));
+  if (const std::string shortage = sentence(result, "shortage"); !shortage.empty()) out += labelled("short", shortage);
   out += labelled("keys", fmt::format("{}, next {}", cell(result, "relay_key"), cell(result, "next_key")));
   if (flag(result, "single")) out += labelled("single", "one process does everything, without a holder");
   for (const json& missing : list(result, "missing")) {

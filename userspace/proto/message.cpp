@@ -74,6 +74,14 @@ class Reader {
     if (parsed.port_count != 1) fail(name, "not one port");
     return parsed;
   }
+  bool flag(const char* name) {
+    if (!has(name)) return false;
+    if (!object_[name].is_boolean()) return fail(name, "not true or false"), false;
+    return object_[name].get<bool>();
+  }
+  Millis optional_millis(const char* name) {
+    return has(name) ? Millis{static_cast<Millis::rep>(number(name, NFR_CHANNEL_WAIT_MS_MAX))} : Millis{0};
+  }
   core::ProxyHeader proxy() {
     if (!has(kProxy.data())) return core::ProxyHeader::kNone;
     const auto parsed = core::parse_proxy_header(text(kProxy.data(), 16));
@@ -148,6 +156,7 @@ json to_json(const Hello& m) {
               {"software", m.software},
               {"leg_min", core::leg_name(m.leg_min)}};
   if (m.versions.oldest != m.versions.newest) out["oldest"] = m.versions.oldest;
+  if (m.keeps_channels) out["keeps_channels"] = true;
   if (m.enroll) out["enroll"] = {{"name", m.enroll->name}, {"token", base64url(as_bytes(m.enroll->token))}};
   return out;
 }
@@ -174,6 +183,7 @@ json to_json(const Open& m) {
               {"target", m.target.text()},
               {"leg", core::leg_name(m.leg)}};
   put_proxy(out, m.proxy);
+  if (m.wait.count() > 0) out["wait_ms"] = m.wait.count();
   return out;
 }
 json to_json(const OpenFailed& m) {
@@ -210,7 +220,8 @@ VersionRange read_versions(Reader& in) {
   return {static_cast<std::uint32_t>(in.number("oldest", newest)), newest};
 }
 Message read_hello(Reader& in) {
-  Hello m{read_versions(in), {in.id("instance")}, in.text("software", 64), in.leg("leg_min"), {}};
+  Hello m{read_versions(in),        {in.id("instance")}, in.text("software", 64), in.leg("leg_min"), {},
+          in.flag("keeps_channels")};
   if (!in.has("enroll")) return m;
   Reader enroll = in.inner("enroll");
   m.enroll = Hello::Enroll{enroll.text("name", 64), {}};
@@ -257,7 +268,8 @@ const std::array<Kind, 13>& kinds() {
       {"pins", [](Reader& in) -> Message { return Pins{in.pins("pins")}; }},
       {"open",
        [](Reader& in) -> Message {
-         return Open{in.id("number"), {in.id("mapping")}, in.one_target("target"), in.leg("leg"), in.proxy()};
+         return Open{in.id("number"), {in.id("mapping")}, in.one_target("target"),
+                     in.leg("leg"),   in.proxy(),         in.optional_millis("wait_ms")};
        }},
       {"open_failed",
        [](Reader& in) -> Message {

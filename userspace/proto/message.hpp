@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
 #include "core/nouns.hpp"
 #include "proto/version.hpp"
@@ -29,6 +30,7 @@ struct Hello {
   std::string software;       ///< for people: "nfagent 0.1.0"
   core::Leg leg_min = core::Leg::kPlain;
   std::optional<Enroll> enroll;  ///< only while its key is unknown to the relay
+  bool keeps_channels = false;   ///< knows Open::wait: a channel may be asked for before its visitor is there
 };
 
 /// Relay's answer to a good hello.
@@ -70,6 +72,8 @@ struct Open {
   core::Target target;  ///< one port
   core::Leg leg = core::Leg::kPlain;
   core::ProxyHeader proxy = core::ProxyHeader::kNone;  ///< what the agent sends to the target first
+  Millis wait{0};  ///< the channel is to stand ready for a visitor so long; 0: the visitor is there
+  bool operator==(const Open&) const = default;
 };
 /// Agent cannot or will not open it; reason is one of NFR_REFUSE_REASONS.
 struct OpenFailed {

@@ -3,9 +3,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sys/resource.h>
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "admin/mapping_json.hpp"
@@ -13,6 +11,7 @@
 #include "base/text.hpp"
 #include "nfr/admin/admin.h"
 #include "relayd/arguments.hpp"
+#include "relayd/descriptors.hpp"
 
 namespace nfr::relayd {
 namespace {
@@ -28,21 +27,6 @@ nlohmann::json rights_json(const core::Rights& rights) {
   return {{"ports", ports.empty() ? "none" : fmt::format("{}", fmt::join(ports, ","))},
           {"max_mappings", rights.mappings_max},
           {"max_flows", rights.flows_max}};
-}
-
-std::size_t open_descriptors() {
-  std::size_t count = 0;
-  std::error_code failed;
-  for (auto entry = std::filesystem::directory_iterator("/proc/self/fd", failed); !failed && entry != end(entry);
-       entry.increment(failed)) {
-    ++count;
-  }
-  return count;
-}
-
-std::uint64_t descriptor_limit() {
-  rlimit limit{};
-  return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
 }
 
 }  // namespace
@@ -150,7 +134,8 @@ nlohmann::json Commands::agent_json(const core::AgentRecord& agent) const {
   Json out = {{"name", agent.name},
               {"mappings", relay_.mappings().count_of(agent.id)},
               {"rights", rights_json(agent.rights)},
-              {"flows", relay_.flows().count_of([&](const auto& flow) { return flow.agent == agent.id; })}};
+              {"flows", relay_.flows().count_of([&](const auto& flow) { return flow.agent == agent.id; })},
+              {"ready_channels", relay_.flows().pool().ready_of(agent.id)}};
   out["key"] = agent.key ? Json(fingerprint(*agent.key)) : Json(nullptr);
   if (session != nullptr) {
     out["state"] = "connected";
@@ -381,10 +366,21 @@ Result<nlohmann::json> Commands::reload_config(const Json&) {
   return Json{{"needs_restart", *waiting}};
 }
 
+Commands::Json Commands::pool_json() const {
+  const control::ChannelPool& pool = relay_.flows().pool();
+  const auto& counts = pool.counts();
+  return {{"ready", pool.ready_count()}, {"asked", pool.asked_count()}, {"wanted", pool.wanted_count()},
+          {"max", pool.count_max()},     {"hits", counts.hits},         {"misses", counts.misses},
+          {"aged", counts.aged},         {"died", counts.died},         {"failed", counts.failed},
+          {"given_up", counts.given_up}};
+}
+
 Result<nlohmann::json> Commands::status(const Json&) {
   const auto up = std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - started_);
   const auto pins = keys_.pins();
-  const Json flows = {{"used", relay_.flows().all().size()}, {"max", facts_.flow_count_max}};
+  const std::size_t flow_count_max =
+      std::min(relay_.settings().flow.flow_count_max, relay_.descriptors().plan().visitors_max);
+  const Json flows = {{"used", relay_.flows().all().size()}, {"max", flow_count_max}};
   const io::Loop::Statistics io = io_statistics ? io_statistics() : io::Loop::Statistics{};
   const Json descriptors = {{"used", open_descriptors()}, {"max", descriptor_limit()}};
   return Json{{"address", facts_.address},
@@ -395,6 +391,8 @@ Result<nlohmann::json> Commands::status(const Json&) {
               {"flows", relay_.flows().all().size()},
               {"tiers", Json::array({{{"name", "user"}, {"on", true}, {"text", facts_.back_end}}})},
               {"limits", {{"flows", flows}, {"descriptors", descriptors}}},
+              {"pool", pool_json()},
+              {"shortage", relay_.descriptors().shortage()},
               {"data_threads", facts_.workers},
               {"io", {{"completions", io.completions}, {"enters", io.enters}, {"outstanding", io.outstanding}}},
               {"single", facts_.single},

@@ -21,7 +21,6 @@ struct RelayFacts {
   std::vector<std::string> missing;  ///< what this instance cannot do, and what to do about it
   std::string back_end;              ///< "io_uring (2 rings)"
   unsigned workers = 1;
-  std::size_t flow_count_max = 0;
 };
 
 class Commands final : public admin::Handler {
@@ -68,6 +67,7 @@ class Commands final : public admin::Handler {
   Json agent_json(const core::AgentRecord& agent) const;
   Json mapping_json(const control::MappingBook::Entry& entry) const;
   Json flow_json(const control::FlowBook::Flow& flow) const;
+  Json pool_json() const;
   Json map_json(const control::Relay::MapResult& result) const;
 
   control::Relay& relay_;

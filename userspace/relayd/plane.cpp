@@ -9,6 +9,7 @@ Status Plane::start_threads(unsigned count, datapath::DataOptions options, const
                             const core::Crypto& crypto) {
   for (unsigned number = 0; number < count; ++number) {
     options.thread = number;
+    options.seats = seats_;
     auto thread = datapath::DataThread::create(options, loop_options, crypto, *this);
     if (!thread) return thread.error().context("starting a data thread");
     threads_.push_back(std::move(*thread));
@@ -39,6 +40,18 @@ void Plane::start(core::VisitorRef visitor, core::ChannelRef channel, core::Flow
 void Plane::cut(core::FlowId flow) {
   const auto thread = thread_of_.find(flow);
   if (thread != thread_of_.end()) threads_.at(thread->second)->cut(flow);
+}
+
+void Plane::sweep() {
+  for (const core::ChannelRef channel : tunnel_.sweep()) relay_->flows().on_channel_gone(channel);
+}
+
+std::size_t Plane::listener_count() const {
+  std::size_t count = 0;
+  for (const auto& [mapping, listeners] : listeners_of_) {
+    count += listeners.size() == 1 ? threads_.size() : listeners.size();
+  }
+  return count;
 }
 
 // One mapping's ports being opened.
@@ -134,6 +147,13 @@ void Plane::flow_refused(core::FlowId flow, proto::RefuseReason reason) {
   control_.post([this, flow, reason] {
     thread_of_.erase(flow);
     relay_->flows().on_refused(flow, reason);
+  });
+}
+
+void Plane::channel_lost(core::FlowId flow) {
+  control_.post([this, flow] {
+    thread_of_.erase(flow);
+    relay_->flows().on_channel_lost(flow);
   });
 }
 

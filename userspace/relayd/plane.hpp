@@ -25,12 +25,18 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   void set_relay(control::Relay* relay) { relay_ = relay; }
   io::Loop::Statistics statistics() const;  ///< of all data threads
   void stop();                              ///< all flows end by RST; threads joined
+  /// Tells control which kept channels ended; to be called every tick.
+  void sweep();
+  std::size_t listener_count() const;  ///< listening sockets of the public ports
 
   // core::DataPlane
   void refuse(core::VisitorRef visitor) override { threads_.at(visitor.thread)->refuse(visitor); }
   void start(core::VisitorRef visitor, core::ChannelRef channel, core::FlowSpec spec) override;
-  void reject(core::ChannelRef) override {}  // whoever does not take the channel resets it
+  /// Of the channel being decided about: whoever does not take it resets it.
+  void reject(core::ChannelRef channel) override { tunnel_.reject(channel); }
+  void keep(core::ChannelRef channel) override { tunnel_.keep(channel); }
   void cut(core::FlowId flow) override;
+  void set_visitors_max(std::size_t count) override { seats_->set_max(count); }
 
   // core::Ports
   void open(core::MappingId mapping, const core::PublicPorts& ports, std::function<void(Status)> done) override;
@@ -43,6 +49,7 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   void flow_ready(core::FlowId flow, Micros dial) override;
   void flow_refused(core::FlowId flow, proto::RefuseReason reason) override;
   void flow_ended(core::FlowId flow, core::FlowEnd end) override;
+  void channel_lost(core::FlowId flow) override;
   struct Opening;
   void open_one(const std::shared_ptr<Opening>& opening, const net::Endpoint& endpoint, unsigned count);
   void opened_one(const std::shared_ptr<Opening>& opening, const net::Endpoint& endpoint,
@@ -54,6 +61,7 @@ class Plane final : public core::DataPlane, public core::Ports, private datapath
   holder::ListenerSource& listeners_;
   Tunnel& tunnel_;
   control::Relay* relay_ = nullptr;
+  std::shared_ptr<datapath::Seats> seats_ = std::make_shared<datapath::Seats>();
   std::vector<std::unique_ptr<datapath::DataThread>> threads_;
   std::unordered_map<core::FlowId, std::uint32_t> thread_of_;
 

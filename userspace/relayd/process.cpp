@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "holder/relay_process.hpp"
 #include "proto/preface.hpp"
 #include "relayd/commands.hpp"
+#include "relayd/descriptors.hpp"
 #include "relayd/plane.hpp"
 #include "relayd/tunnel.hpp"
 #include "store/sqlite_store.hpp"
@@ -27,6 +27,9 @@ namespace nfr::relayd {
 namespace {
 
 constexpr Millis kTick{100};
+constexpr Millis kCount{1000};
+constexpr std::size_t kControlDescriptors = 96;  // database, log, 64 clients of the control socket, holder, signals
+constexpr std::size_t kDescriptorsOfThread = 4;  // ring or epoll, and its wake-ups
 
 class Process {
  public:
@@ -42,6 +45,7 @@ class Process {
   void open_admin();
   void serve_if_complete();
   void tick();
+  void count_descriptors();
   void watch_signals();
   void on_signal();
   void stop();
@@ -61,6 +65,7 @@ class Process {
   unsigned workers_ = 1;
   std::size_t to_open_ = 0;
   bool stopping_ = false;
+  Instant next_count_{};
   // In this order they are made, in the reverse order they go.
   std::unique_ptr<io::Loop> loop_;
   std::unique_ptr<holder::ListenerSource> listeners_;
@@ -116,7 +121,10 @@ Status Process::open_data_plane() {
 control::RelaySettings Process::settings() const {
   control::RelaySettings settings;
   settings.session = {config_.heartbeat, config_.handshake_timeout};
-  settings.flow = {config_.open_timeout, config_.agent_grace, config_.limits.flow_count_max};
+  settings.flow = {config_.open_timeout,
+                   config_.agent_grace,
+                   config_.limits.flow_count_max,
+                   {config_.pool_age, config_.limits.pool_count_max, config_.open_timeout}};
   const net::Port port = options_.config.listen.front().port;
   for (const std::string& host : hosts_) {
     settings.join_addresses.push_back(
@@ -177,7 +185,6 @@ RelayFacts Process::facts() const {
   if (!loop_->fallback_reason().empty()) {
     facts.missing.push_back(fmt::format("io_uring is not used: {}; epoll is", loop_->fallback_reason()));
   }
-  facts.flow_count_max = options_.config.limits.flow_count_max;
   if (options_.single && ::geteuid() != 0) {
     facts.missing.push_back("not root: public ports above 1023 only, and a restart closes them; run nfrelayd as root");
   } else if (options_.single) {
@@ -201,6 +208,7 @@ Status Process::start(const MakeListeners& make_listeners) {
   if (ready) ready = open_data_plane();
   if (ready) ready = make_relay();
   if (!ready) return ready;
+  count_descriptors();
   watch_signals();
   ticker_ = std::make_unique<io::Timer>(*loop_, [this] { tick(); });
   ticker_->arm(kTick);
@@ -211,8 +219,23 @@ Status Process::start(const MakeListeners& make_listeners) {
 }
 
 void Process::tick() {
+  plane_->sweep();
+  if (loop_->now() >= next_count_) count_descriptors();
   relay_->tick();
+  const control::FlowBook& flows = relay_->flows();
+  const control::DescriptorPlan& plan = relay_->descriptors().plan();
+  tunnel_->set_stranger_count_max(plan.strangers_max(flows.all().size(), flows.pool().held()));
   ticker_->arm(kTick);
+}
+
+void Process::count_descriptors() {
+  next_count_ = loop_->now() + kCount;
+  control::DescriptorFacts facts;
+  facts.limit = descriptor_limit();
+  facts.fixed = kControlDescriptors + workers_ * kDescriptorsOfThread;
+  facts.listeners = plane_->listener_count() + tunnel_->listener_count();
+  facts.sessions = tunnel_->session_count();
+  relay_->set_descriptors(facts);
 }
 
 void Process::open_tunnel() {
@@ -306,14 +329,6 @@ void block_signals() {
   sigaddset(&set, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-}
-
-// Two descriptors a flow: the soft limit of 1024 would be felt at 500 flows.
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 }  // namespace

@@ -48,16 +48,25 @@ void Tunnel::on_accept(io::Completion completion) {
 // Whoever is honest is through in two round trips: the oldest stranger is the one least likely to be.
 void Tunnel::make_room() {
   if (strangers_.size() < options_.stranger_count_max) return;
-  // Out of the line at once: it takes a round until its socket is closed, and a burst comes in one round.
-  Stranger& oldest = *strangers_.front();
-  leaving_.splice(leaving_.end(), strangers_, strangers_.begin());
-  places_.at(&oldest).home = &leaving_;
-  oldest.evict();
+  evict_oldest();
   ++evicted_;
   if (loop_.now() < next_warning_) return;
   next_warning_ = loop_.now() + std::chrono::minutes(1);
   spdlog::warn("{} unauthenticated connections on the tunnel port; the oldest are reset ({} so far)", strangers_.size(),
                evicted_);
+}
+
+void Tunnel::set_stranger_count_max(std::size_t count) {
+  options_.stranger_count_max = count;
+  while (strangers_.size() > count) evict_oldest();
+}
+
+void Tunnel::evict_oldest() {
+  // Out of the line at once: it takes a round until its socket is closed, and a burst comes in one round.
+  Stranger& oldest = *strangers_.front();
+  leaving_.splice(leaving_.end(), strangers_, strangers_.begin());
+  places_.at(&oldest).home = &leaving_;
+  oldest.evict();
 }
 
 Result<std::unique_ptr<tls::Engine>> Tunnel::on_hello(Stranger& stranger) {
@@ -113,8 +122,14 @@ void Tunnel::on_channel(Stranger& stranger, transport::Carrier channel, std::spa
 }
 
 transport::Carrier Tunnel::take(core::ChannelRef channel) {
+  if (kept_.has(channel)) return kept_.take(channel);
   NFR_ASSERT(channel == deciding_);
   return std::move(carrier_);
+}
+
+void Tunnel::keep(core::ChannelRef channel) {
+  NFR_ASSERT(channel == deciding_);
+  kept_.keep(channel, std::move(carrier_));
 }
 
 void Tunnel::forget(Stranger& stranger) {

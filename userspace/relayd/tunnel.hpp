@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "control/relay.hpp"
+#include "relayd/kept_channels.hpp"
 #include "relayd/keys.hpp"
 #include "relayd/session_link.hpp"
 #include "relayd/stranger.hpp"
@@ -24,18 +25,26 @@ struct TunnelOptions {
 
 class Tunnel final : private StrangerEvents {
  public:
-  Tunnel(io::Loop& loop, Keys& keys, const TunnelOptions& options) : loop_(loop), keys_(keys), options_(options) {}
+  Tunnel(io::Loop& loop, Keys& keys, const TunnelOptions& options)
+      : loop_(loop), keys_(keys), options_(options), kept_(loop) {}
   ~Tunnel() override;
 
   /// Must be called before any listener is added.
   void set_relay(control::Relay* relay) { relay_ = relay; }
   void add_listener(Fd listener);
-  /// The channel control is deciding about; called from inside its on_channel.
+  /// The channel control is deciding about (called from inside its on_channel), or one that is kept.
   transport::Carrier take(core::ChannelRef channel);
+  void keep(core::ChannelRef channel);  ///< the one control is deciding about
+  void reject(core::ChannelRef channel) { kept_.reset(channel); }
+  /// Kept channels that ended by themselves since the last call.
+  std::vector<core::ChannelRef> sweep() { return kept_.sweep(); }
   /// Closes listeners, strangers and sessions; `done` once nothing is left.
   void stop(std::function<void()> done);
 
+  void set_stranger_count_max(std::size_t count);  ///< at least 1; those beyond it are reset, the oldest first
   std::size_t stranger_count() const { return strangers_.size(); }
+  std::size_t session_count() const { return links_.size(); }
+  std::size_t listener_count() const { return listeners_.size(); }
 
  private:
   struct Listening {
@@ -46,6 +55,7 @@ class Tunnel final : private StrangerEvents {
 
   void on_accept(io::Completion completion);
   void make_room();
+  void evict_oldest();
   void bound_unproven();
   void forget(Stranger& stranger);
   void check_stopped();
@@ -70,6 +80,7 @@ class Tunnel final : private StrangerEvents {
   std::list<Stranger*> handshakes_;  ///< oldest first
   std::unordered_map<core::LinkId, std::unique_ptr<SessionLink>> links_;
   std::list<core::LinkId> unproven_;  ///< links whose login was not accepted yet, oldest first
+  KeptChannels kept_;
   core::ChannelRef deciding_;
   transport::Carrier carrier_;
   std::uint64_t last_id_ = 0;

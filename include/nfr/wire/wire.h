@@ -29,11 +29,13 @@
 #define NFR_MESSAGE_MAX_BEFORE_LOGIN 4096
 /* Mappings one agent may declare by itself. */
 #define NFR_WISHES_MAX 64
+/* How long an OPEN may ask its channel to stand ready for a visitor, milliseconds. */
+#define NFR_CHANNEL_WAIT_MS_MAX 3600000
 
 /* Preface: the first bytes of every channel.
  *  0  "NFP1"    4   8  session id u64   16  number u64   24  MAC 16
  *  4  version   1
- *  5  kind      1   (1 OPEN: number issued by the relay, 2 POOL: agent's rising counter)
+ *  5  kind      1   (1 OPEN: number issued by the relay; 2 POOL is reserved and refused)
  *  6  zero      2 */
 #define NFR_PREFACE_BYTES 40
 #define NFR_PREFACE_OPEN 1

@@ -48,6 +48,7 @@ void Machine::declared(const std::vector<proto::Wish>& asked, const proto::Decla
 void Machine::crash() {
   agent.reset();
   if (wire) world_.break_wire(index_);
+  world_.break_channels(index_);
 }
 
 void Machine::dial_relay(const std::string&) { world_.connect(*this, index_); }
@@ -56,10 +57,12 @@ std::optional<proto::RefuseReason> Machine::open_channel(const proto::Open& open
                                                          const core::SessionKeys& session_keys) {
   const proto::Preface preface{session, NFR_PREFACE_OPEN, open.number};
   const auto bytes = proto::encode_preface(world_.crypto, session_keys.to_relay, preface);
-  world_.queue.after(world_.latency(), [this, opener = name, bytes, leg = open.leg] {
-    world_.channel_arrives(world_.new_channel(opener), bytes, leg);
+  Channel channel{name, index_, session, open.mapping, open.target, open.leg};
+  world_.queue.after(world_.latency(), [this, channel, bytes]() mutable {
+    world_.channel_arrives(channel, bytes);
     // Somebody on the path replays the preface: it must buy nothing.
-    world_.channel_arrives(world_.new_channel(""), bytes, leg);
+    channel.opener.clear();
+    world_.channel_arrives(channel, bytes);
   });
   return std::nullopt;
 }
@@ -81,7 +84,17 @@ World::~World() {
 }
 
 void World::tick() {
+  // The relay looks at what it keeps right before; a NAT's silence it does not see.
+  const bool seen = random.chance(70);
+  for (auto next = kept.begin(); next != kept.end();) {
+    const auto at = next++;
+    if (!at->second.dead || !seen) continue;
+    const core::ChannelRef channel = at->first;
+    kept.erase(at);
+    if (relay) relay->flows().on_channel_gone(channel);
+  }
   if (relay) relay->tick();
+  check_pool();
   for (auto& machine : machines) {
     if (machine->agent) machine->agent->tick();
   }
@@ -104,6 +117,7 @@ void World::boot_relay() {
       control::Relay::Seams{clock, random, crypto, store, keys, static_cast<core::DataPlane&>(*this), *ports},
       settings);
   expect(relay->start().ok(), "the relay starts");
+  if (scarce) relay->set_descriptors({.limit = 96, .fixed = 30, .listeners = 2, .sessions = 0});
 }
 
 void World::crash_relay() {
@@ -112,7 +126,8 @@ void World::crash_relay() {
   ports.reset();
   ++generation_;
   flows_.clear();
-  channels_.clear();
+  kept.clear();
+  visitors_max = SIZE_MAX;
   for (auto& [ref, visitor] : visitors) {
     if (visitor.fate == Visitor::Fate::kPending) visitor.fate = Visitor::Fate::kLost;
   }
@@ -327,14 +342,51 @@ void World::silence_wire(int machine) {
   if (const auto& wire = machines[static_cast<std::size_t>(machine)]->wire) wire->silent = true;
 }
 
-core::ChannelRef World::new_channel(std::string opener) {
-  const core::ChannelRef channel{++last_id_};
-  channels_[channel] = std::move(opener);
-  return channel;
+void World::channel_arrives(const Channel& channel, proto::PrefaceBytes preface) {
+  if (!relay) return;
+  const core::ChannelRef ref{++last_id_};
+  channels_[ref] = channel;
+  relay->flows().on_channel(ref, preface, channel.leg);
+  channels_.erase(ref);
 }
 
-void World::channel_arrives(core::ChannelRef channel, proto::PrefaceBytes preface, core::Leg leg) {
-  if (relay) relay->flows().on_channel(channel, preface, leg);
+void World::reject(core::ChannelRef channel) {
+  expect(channels_.contains(channel) || kept.contains(channel), "only what is there is rejected");
+  kept.erase(channel);
+}
+
+void World::keep(core::ChannelRef ref) {
+  const Channel channel = channels_.at(ref);
+  expect(!channel.opener.empty(), "a replayed preface is not kept");
+  kept[ref] = channel;
+  check_pool();
+  if (random.chance(20)) {
+    queue.after(Micros(random.below(8'000'000)), [this, ref] {
+      if (kept.contains(ref)) kept.at(ref).dead = true;
+    });
+  }
+}
+
+void World::break_channels(int machine) {
+  for (auto& [ref, channel] : kept) {
+    if (channel.machine == machine) channel.dead = true;
+  }
+}
+
+void World::check_pool() {
+  if (!relay) return;
+  std::map<core::AgentId, std::size_t> of_agent;
+  for (const auto& [ref, channel] : kept) {
+    const auto* session = relay->sessions().find(channel.session);
+    expect(session != nullptr, "a ready channel's session is alive");
+    if (session != nullptr) ++of_agent[session->agent];
+  }
+  for (const auto& [agent, count] : of_agent) expect(count <= 64, "an agent's ready channels have a bound");
+  const control::ChannelPool& pool = relay->flows().pool();
+  expect(pool.ready_count() == kept.size(), "what is kept is what stands ready");
+  expect(kept.size() <= pool.count_max(), "ready channels have a bound");
+  const std::size_t used = 2 * relay->flows().all().size() + kept.size();
+  expect(visitors_max == SIZE_MAX || used <= 2 * visitors_max, "ready channels leave their descriptors to visitors");
 }
 
 void World::refuse(core::VisitorRef ref) {
@@ -348,7 +400,26 @@ void World::start(core::VisitorRef ref, core::ChannelRef channel, core::FlowSpec
   expect(visitor.fate == Visitor::Fate::kPending, "a visitor is started once");
   visitor.fate = Visitor::Fate::kStarted;
   ++started;
-  const std::string opener = channels_[channel];
+  auto taken = kept.extract(channel);
+  expect(!taken.empty() || channels_.contains(channel), "a channel serves one visitor");
+  expect(taken.empty() != spec.stood_ready, "a channel that stood ready is known as such");
+  const Channel used = taken.empty() ? channels_[channel] : taken.mapped();
+  started_ready += spec.stood_ready ? 1 : 0;
+  check_start(visitor, used, spec);
+  flows_.insert(spec.id);
+  if (!used.dead) return begin_flow(spec.id);
+  queue.after(latency(), [this, ref, id = spec.id, generation = generation_] { lose(ref, id, generation); });
+}
+
+void World::lose(core::VisitorRef ref, core::FlowId flow, unsigned generation) {
+  if (generation != generation_ || !relay || flows_.erase(flow) == 0) return;
+  ++lost;
+  visitors.at(ref).fate = Visitor::Fate::kPending;
+  relay->flows().on_channel_lost(flow);
+}
+
+void World::check_start(const Visitor& visitor, const Channel& channel, const core::FlowSpec& spec) {
+  const std::string& opener = channel.opener;
   expect(!opener.empty(), "a replayed preface starts nothing");
   const core::AgentRecord* agent = relay->agents().find(visitor.agent);
   const auto renamed = renamed_.find(opener);
@@ -359,14 +430,22 @@ void World::start(core::VisitorRef ref, core::ChannelRef channel, core::FlowSpec
   const auto* entry = relay->mappings().find(visitor.mapping);
   expect(entry == nullptr || control::admits(entry->mapping.admission, visitor.source),
          "a flow starts only for a visitor that the lists admit");
-  flows_.insert(spec.id);
+  expect(channel.leg == spec.leg, "a channel serves the leg it was asked for");
+  expect(channel.mapping == visitor.mapping, "a channel serves the mapping it was asked for");
+  if (entry == nullptr || !spec.stood_ready) return;
+  expect(entry->mapping.target.nth(0) == channel.target, "a ready channel leads to the target of now");
+  const auto* session = relay->sessions().find(channel.session);
+  expect(session != nullptr && session->agent == visitor.agent, "a ready channel's session is alive");
+}
+
+void World::begin_flow(core::FlowId id) {
   const unsigned generation = generation_;
-  queue.after(latency(), [this, id = spec.id, generation] {
+  queue.after(latency(), [this, id, generation] {
     if (generation != generation_ || !relay || !flows_.contains(id)) return;
     relay->flows().on_ready(id);
   });
   queue.after(Micros(50'000 + random.below(5'000'000)),
-              [this, id = spec.id, generation] { end_flow(id, core::FlowEnd::kFinished, generation); });
+              [this, id, generation] { end_flow(id, core::FlowEnd::kFinished, generation); });
 }
 
 void World::cut(core::FlowId flow) {

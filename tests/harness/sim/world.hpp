@@ -92,6 +92,17 @@ class Machine final : public control::AgentWorld {
   int index_;
 };
 
+/// A data connection that arrived at the relay.
+struct Channel {
+  std::string opener;  ///< the agent's name then; empty: somebody replays a preface
+  int machine = -1;
+  core::SessionId session;
+  core::MappingId mapping;
+  core::Target target;
+  core::Leg leg = core::Leg::kPlain;
+  bool dead = false;  ///< and the relay does not know yet
+};
+
 /// What became of a visitor.
 struct Visitor {
   core::MappingId mapping;
@@ -101,7 +112,7 @@ struct Visitor {
   enum class Fate { kPending, kRefused, kStarted, kLost } fate = Fate::kPending;
 };
 
-class World final : private core::DataPlane {
+class World final : public core::DataPlane {
  public:
   explicit World(std::uint64_t seed);
   ~World() override;
@@ -139,6 +150,12 @@ class World final : private core::DataPlane {
   std::set<std::string> revoked;  ///< by the operator's word, not by the policy's
   std::vector<std::string> violations;
   unsigned started = 0;
+  unsigned started_ready = 0;  ///< of these, with a channel that stood ready
+  unsigned lost = 0;           ///< of these, found broken
+  bool scarce = false;         ///< relays that boot have descriptors for 24 visitors and 6 ready channels
+  std::size_t visitors_max = SIZE_MAX;
+  std::map<core::ChannelRef, Channel> kept;
+  void check_pool();  ///< rules for channels that stand ready
   /// The first automatic port of an agent's target that the store remembered.
   std::map<std::pair<core::AgentId, std::string>, std::string> first_addresses;
 
@@ -147,24 +164,31 @@ class World final : private core::DataPlane {
   void to_relay(const std::shared_ptr<Wire>& wire, std::string payload);
   void to_agent(const std::shared_ptr<Wire>& wire, std::string payload);
   void close_wire(const std::shared_ptr<Wire>& wire, bool by_relay);
-  void channel_arrives(core::ChannelRef channel, proto::PrefaceBytes preface, core::Leg leg);
-  core::ChannelRef new_channel(std::string opener);
+  void channel_arrives(const Channel& channel, proto::PrefaceBytes preface);
   Micros latency() { return Micros(100 + random.below(20'000)); }
 
- private:
+  /// Kept channels of a machine break; the relay learns of it a little later, or when it uses one.
+  void break_channels(int machine);
+
   // core::DataPlane
   void refuse(core::VisitorRef visitor) override;
   void start(core::VisitorRef visitor, core::ChannelRef channel, core::FlowSpec spec) override;
-  void reject(core::ChannelRef channel) override { channels_.erase(channel); }
+  void reject(core::ChannelRef channel) override;
+  void keep(core::ChannelRef channel) override;
   void cut(core::FlowId flow) override;
+  void set_visitors_max(std::size_t count) override { visitors_max = count; }
 
+ private:
+  void check_start(const Visitor& visitor, const Channel& channel, const core::FlowSpec& spec);
+  void begin_flow(core::FlowId id);
+  void lose(core::VisitorRef ref, core::FlowId flow, unsigned generation);
   void may_retell();
   void tell_agent(const std::shared_ptr<Wire>& wire, const char* reason);
   void tick();
   void end_flow(core::FlowId flow, core::FlowEnd end, unsigned generation);
 
   std::map<core::LinkId, std::pair<std::shared_ptr<Wire>, std::unique_ptr<RelayEnd>>> links_;
-  std::map<core::ChannelRef, std::string> channels_;  ///< who opened it; empty: a replay
+  std::map<core::ChannelRef, Channel> channels_;  ///< being decided about
   std::map<std::string, std::string> renamed_;
   std::set<core::FlowId> flows_;  ///< running
   std::uint64_t last_id_ = 0;

@@ -37,8 +37,9 @@ class LyingRelayTest : public test::LoopbackTest {
     resolver.reset();
   }
 
-  std::optional<proto::RefuseReason> open(const net::Endpoint& target) {
-    return flows->open(proto::Open{kNumber, core::MappingId{7}, core::Target::of(target)},
+  std::optional<proto::RefuseReason> open(const net::Endpoint& target, Millis wait = {}) {
+    return flows->open(proto::Open{kNumber, core::MappingId{7}, core::Target::of(target), core::Leg::kPlain,
+                                   core::ProxyHeader::kNone, wait},
                        datapath::DialPlace{relay_address, {}, {}}, kSession, keys);
   }
 
@@ -135,6 +136,50 @@ TEST_F(LyingRelayTest, AnotherMappingAtStartIsRefused) {
   ASSERT_TRUE(refused) << refused.error().message();
   EXPECT_EQ(refused->refused, proto::RefuseReason::not_allowed);
   expect_nothing_dialled();
+}
+
+TEST_F(LyingRelayTest, AChannelThatWaitsIsGoodOnceItsVisitorComes) {
+  EXPECT_FALSE(open(target_address, Millis{60'000}));
+  const Fd channel = accept_channel();
+  EXPECT_EQ(flows->kept_count(), 1u);
+  EXPECT_EQ(flows->count(), 0u);
+  send_start(channel, honest_start());
+  EXPECT_FALSE(answer(channel)->refused);
+  EXPECT_TRUE(waits(target_listener));
+  EXPECT_EQ(flows->kept_count(), 0u);
+  EXPECT_EQ(flows->count(), 1u);
+}
+
+TEST_F(LyingRelayTest, AChannelThatWaitsEndsWithItsSessionAndAFlowDoesNot) {
+  EXPECT_FALSE(open(target_address, Millis{60'000}));
+  const Fd serving = accept_channel();
+  send_start(serving, honest_start());
+  EXPECT_FALSE(answer(serving)->refused);
+  EXPECT_FALSE(open(target_address, Millis{60'000}));
+  const Fd waiting = accept_channel();
+  EXPECT_EQ(flows->kept_count(), 1u);
+  EXPECT_EQ(flows->count(), 1u);
+  flows->drop_kept();
+  EXPECT_TRUE(until([&] { return flows->kept_count() == 0; }));
+  EXPECT_EQ(flows->count(), 1u);
+  char byte = 0;
+  EXPECT_EQ(::recv(waiting.get(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, ECONNRESET);
+  EXPECT_EQ(::recv(serving.get(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(errno, EAGAIN);
+}
+
+TEST_F(LyingRelayTest, AChannelThatWaitsInVainEnds) {
+  EXPECT_FALSE(open(target_address, Millis{50}));
+  const Fd channel = accept_channel();
+  EXPECT_TRUE(until([&] { return flows->kept_count() == 0; }));
+  expect_nothing_dialled();
+}
+
+TEST_F(LyingRelayTest, ChannelsThatWaitLeaveRoomForVisitors) {
+  for (int i = 0; i < 12; ++i) EXPECT_FALSE(open(target_address, Millis{60'000})) << i;
+  EXPECT_EQ(open(target_address, Millis{60'000}), proto::RefuseReason::exhausted);
+  EXPECT_FALSE(open(target_address));
 }
 
 TEST_F(LyingRelayTest, TheListOfTheMomentCounts) {

@@ -40,6 +40,8 @@ TEST(RelayConfig, EmptyFileIsAllDefaults) {
   EXPECT_EQ(config.handshake_timeout, Millis(5000));
   EXPECT_EQ(config.limits.handshake_count_max, 256u);
   EXPECT_EQ(config.limits.flow_count_max, 200'000u);
+  EXPECT_EQ(config.limits.pool_count_max, 512u);
+  EXPECT_EQ(config.pool_age, Millis(60'000));
   EXPECT_FALSE(config.paths.state_dir || config.paths.run_dir || config.paths.bpffs_dir || config.paths.socket);
 }
 
@@ -53,6 +55,7 @@ TEST(RelayConfig, EveryKeyIsRead) {
     handshake_timeout_ms = 300
     open_timeout_ms = 400
     agent_grace_ms = 0
+    pool_age_ms = 2000
     state_dir = "/s"
     run_dir = "/r"
     bpffs_dir = "/b"
@@ -60,6 +63,7 @@ TEST(RelayConfig, EveryKeyIsRead) {
     [limits]
     handshake_count_max = 16
     flow_count_max = 1000
+    pool_count_max = 0
   )");
   ASSERT_EQ(config.listen.size(), 3u);
   EXPECT_EQ(config.listen[0].text(), "192.0.2.1:7000");
@@ -78,6 +82,8 @@ TEST(RelayConfig, EveryKeyIsRead) {
   EXPECT_EQ(config.paths.socket, "/r/x.sock");
   EXPECT_EQ(config.limits.handshake_count_max, 16u);
   EXPECT_EQ(config.limits.flow_count_max, 1000u);
+  EXPECT_EQ(config.limits.pool_count_max, 0u);
+  EXPECT_EQ(config.pool_age, Millis(2000));
 }
 
 TEST(RelayConfig, ListenTakesOneValueToo) {
@@ -134,6 +140,8 @@ TEST(RelayConfig, RangesHoldAtBothEdges) {
                                {"open_timeout_ms", 100, 120'000},
                                {"agent_grace_ms", 0, 60'000},
                                {"limits.handshake_count_max", 1, 65'536},
+                               {"pool_age_ms", 1000, 600'000},
+                               {"limits.pool_count_max", 0, 100'000},
                                {"limits.flow_count_max", 1, 10'000'000}};
   for (const auto& range : kRanges) {
     const std::string key = std::string(range.key) + " = ";

@@ -57,6 +57,34 @@ TEST_F(AdmissionTest, MostFlows) {
   EXPECT_EQ(judge("192.0.2.2"), "");
 }
 
+TEST_F(AdmissionTest, OneMappingLeavesTheLastDescriptorsToOthers) {
+  book.set_places(40, 2);
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_EQ(judge("192.0.2.1"), "") << i;
+    book.begin(mapping.id, agent.id, at("192.0.2.1"));
+  }
+  EXPECT_THAT(judge("192.0.2.1"), HasSubstr("refused: the relay is short of descriptors (30 of 40 visitors)"));
+  EXPECT_THAT(judge("192.0.2.1"), HasSubstr("its share of 20 flows"));
+  const core::MappingId greedy = std::exchange(mapping.id, core::MappingId{2});
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(judge("192.0.2.2"), "") << i;
+    book.begin(mapping.id, agent.id, at("192.0.2.2"));
+  }
+  mapping.id = greedy;
+  for (int i = 0; i < 11; ++i) book.end(mapping.id, agent.id, at("192.0.2.1"));
+  EXPECT_EQ(judge("192.0.2.1"), "") << "29 of 40 run: there is no shortage";
+}
+
+TEST_F(AdmissionTest, TheOnlyMappingTakesAllDescriptors) {
+  book.set_places(40, 1);
+  for (int i = 0; i < 60; ++i) {
+    EXPECT_EQ(judge("192.0.2.1"), "") << i;
+    book.begin(mapping.id, agent.id, at("192.0.2.1"));
+  }
+  book.set_places(0, 2);
+  EXPECT_EQ(judge("192.0.2.1"), "") << "no bound is known";
+}
+
 TEST_F(AdmissionTest, TheAgentsFlowsCountOverItsMappings) {
   agent.rights.flows_max = 1;
   book.begin(core::MappingId{2}, agent.id, at("192.0.2.1"));

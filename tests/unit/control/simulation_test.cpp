@@ -19,6 +19,7 @@ std::string agent_name(std::uint64_t index) { return "client" + std::to_string(i
 
 void visit_something(World& world) {
   if (!world.relay || world.relay->mappings().all().empty()) return;
+  if (world.relay->flows().all().size() >= world.visitors_max) return;  // it waits to be accepted
   auto entry = world.relay->mappings().all().begin();
   std::advance(entry, static_cast<std::ptrdiff_t>(world.random.below(world.relay->mappings().all().size())));
   const auto host = static_cast<std::uint8_t>(1 + world.random.below(4));
@@ -121,7 +122,7 @@ void revoke_during_connect(World& world, Machine& machine) {
 void trouble(World& world) {
   const int victim = static_cast<int>(world.random.below(kMachines));
   Machine& machine = *world.machines[static_cast<std::size_t>(victim)];
-  switch (world.random.below(13)) {
+  switch (world.random.below(14)) {
     case 7: revoke_during_connect(world, machine); break;
     case 8:
     case 9:
@@ -143,6 +144,7 @@ void trouble(World& world) {
       other.boot();
       break;
     }
+    case 10: world.break_channels(victim); break;
     default: operator_does_something(world); break;
   }
 }
@@ -247,8 +249,22 @@ void check_quiet_world(World& world) {
   world.expect(world.relay->flows().all().empty(), "no flow is left over");
 }
 
-std::vector<std::string> live_through(std::uint64_t seed) {
+void check_idle_world(World& world) {
+  world.run_for(Micros(std::chrono::minutes(12)));
+  world.expect(world.kept.empty(), "nothing stands ready where nobody comes");
+}
+
+/// How often what the rules are about has happened.
+struct Seen {
+  unsigned started_ready = 0;
+  unsigned lost = 0;
+};
+
+std::vector<std::string> live_through(std::uint64_t seed, Seen& seen) {
   World world(seed);
+  world.scarce = seed % 4 == 0;
+  world.crash_relay();
+  world.boot_relay();
   for (int i = 0; i < kMachines; ++i) {
     world.add_machine();
     world.machines.back()->wishes = some_wishes(world);
@@ -269,6 +285,9 @@ std::vector<std::string> live_through(std::uint64_t seed) {
   heal(world);
   world.run_for(90 * kSecond);
   check_quiet_world(world);
+  if (seed % 16 == 0) check_idle_world(world);
+  seen.started_ready += world.started_ready;
+  seen.lost += world.lost;
   return world.violations;
 }
 
@@ -278,11 +297,15 @@ TEST(Simulation, PolicyHoldsUnderEverySeed) {
   const char* many = std::getenv("NFR_SIM_SEEDS");
   const std::uint64_t first = one != nullptr ? std::strtoull(one, nullptr, 10) : 1;
   const std::uint64_t count = one != nullptr ? 1 : many != nullptr ? std::strtoull(many, nullptr, 10) : 1000;
+  Seen seen;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
-    const auto violations = live_through(seed);
+    const auto violations = live_through(seed, seen);
     ASSERT_TRUE(violations.empty()) << "seed " << seed << ": " << violations.front() << " (" << violations.size()
                                     << " in all)";
   }
+  if (count < 100) return;
+  EXPECT_GT(seen.started_ready, 5 * count) << "visitors find channels ready";
+  EXPECT_GT(seen.lost, count / 10) << "some of these are broken";
 }
 
 /// A quiet world of two agents; the first has declared a port of the relay's choice, the second is mapped to.
@@ -301,9 +324,24 @@ class Planted : public ::testing::Test {
     world.run_for(kSecond);
   }
   Machine& machine() { return *world.machines[0]; }
+  core::MappingId mapping() { return world.relay->mappings().find(*core::PublicPorts::parse("8000"))->mapping.id; }
+  /// A visitor of port 8000 has left a channel ready behind it.
+  core::ChannelRef warm_up() {
+    world.visit(mapping());
+    world.run_for(kSecond / 2);
+    EXPECT_EQ(world.kept.size(), 1u);
+    return world.kept.begin()->first;
+  }
+  core::VisitorRef waiting_visitor() {
+    const core::VisitorRef ref{7, 7};
+    world.visitors[ref].mapping = mapping();
+    world.visitors[ref].agent = world.relay->mappings().find(mapping())->mapping.agent;
+    return ref;
+  }
   void finds(const std::string& rule) {
     check_books(world);
     check_rights(world);
+    world.check_pool();
     for (const auto& one : world.machines) check_declared(world, *one);
     EXPECT_NE(std::find(world.violations.begin(), world.violations.end(), rule), world.violations.end()) << rule;
   }
@@ -346,6 +384,64 @@ TEST_F(Planted, AWishThatWasForgotten) {
 TEST_F(Planted, AnAddressThatIsNotThere) {
   machine().last_declared.outcomes.at(0).address = "203.0.113.5:1";
   finds("a declared mapping is there");
+}
+TEST_F(Planted, AChannelThatStaysReadyForNobody) {
+  warm_up();
+  check_idle_world(world);
+  EXPECT_TRUE(world.violations.empty()) << world.violations.front();
+  // Minutes of visitors, and then none: what is left is not the pool's.
+  world.kept[core::ChannelRef{999'999}] = {};
+  check_idle_world(world);
+  finds("nothing stands ready where nobody comes");
+}
+TEST_F(Planted, AChannelThatOutlivedItsSession) {
+  warm_up();
+  world.kept.begin()->second.session = core::SessionId{1};
+  finds("a ready channel's session is alive");
+}
+TEST_F(Planted, AChannelThatThePoolForgot) {
+  warm_up();
+  world.kept[core::ChannelRef{999'999}] = world.kept.begin()->second;
+  finds("what is kept is what stands ready");
+}
+TEST_F(Planted, AChannelThatServesTwice) {
+  const core::ChannelRef channel = warm_up();
+  core::FlowSpec spec;
+  spec.stood_ready = true;
+  world.kept.erase(channel);
+  world.start(waiting_visitor(), channel, spec);
+  finds("a channel serves one visitor");
+}
+TEST_F(Planted, AChannelOfAnotherLeg) {
+  const core::ChannelRef channel = warm_up();
+  core::FlowSpec spec;
+  spec.stood_ready = true;
+  spec.leg = core::Leg::kTls;
+  world.start(waiting_visitor(), channel, spec);
+  finds("a channel serves the leg it was asked for");
+}
+TEST_F(Planted, AChannelOfAnotherMapping) {
+  const core::ChannelRef channel = warm_up();
+  world.kept.at(channel).mapping = core::MappingId{999};
+  world.kept.at(channel).target = *core::Target::parse("22");
+  core::FlowSpec spec;
+  spec.stood_ready = true;
+  world.start(waiting_visitor(), channel, spec);
+  finds("a channel serves the mapping it was asked for");
+  finds("a ready channel leads to the target of now");
+}
+TEST_F(Planted, AChannelOfAnotherAgent) {
+  const core::ChannelRef channel = warm_up();
+  world.kept.at(channel).opener = "client0";
+  core::FlowSpec spec;
+  spec.stood_ready = true;
+  world.start(waiting_visitor(), channel, spec);
+  finds("a visitor reaches only the agent of its mapping");
+}
+TEST_F(Planted, MoreChannelsThanDescriptors) {
+  warm_up();
+  world.visitors_max = 0;
+  finds("ready channels leave their descriptors to visitors");
 }
 TEST_F(Planted, ARightThatIsNotThere) {
   core::Mapping mapping;

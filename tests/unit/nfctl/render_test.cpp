@@ -149,6 +149,18 @@ TEST_F(Render, StatusShowsTiersLimitsAndWhatIsMissing) {
                  {"flows", 0},
                  {"tiers", {{{"name", "user"}, {"on", true}, {"text", "io_uring"}}}},
                  {"limits", {{"flows", {{"used", 0}, {"max", 200'000}}}}},
+                 {"pool",
+                  {{"ready", 3},
+                   {"asked", 1},
+                   {"wanted", 4},
+                   {"max", 512},
+                   {"hits", 70},
+                   {"misses", 5},
+                   {"aged", 6},
+                   {"died", 1},
+                   {"failed", 0},
+                   {"given_up", 2}}},
+                 {"shortage", "the descriptors are used up"},
                  {"single", true},
                  {"missing", {"ports below 1024: run as root"}},
                  {"relay_key", "3f9a 77c1"},
@@ -157,6 +169,9 @@ TEST_F(Render, StatusShowsTiersLimitsAndWhatIsMissing) {
             "relay 203.0.113.5  up 3 d  1 agent (1 connected)  2 mappings  0 flows\n"
             "user     on   io_uring\n"
             "limits   flows 0 of 200000\n"
+            "pool     3 ready, 1 asked for, 4 wanted, at most 512; visitors: 70 found one, 5 did not; ended: 6 by age, "
+            "1 broke, 0 failed, 2 given up\n"
+            "short    the descriptors are used up\n"
             "keys     3f9a 77c1, next 0000 0001\n"
             "single   one process does everything, without a holder\n"
             "missing  ports below 1024: run as root\n");

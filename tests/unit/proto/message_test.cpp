@@ -12,6 +12,7 @@ namespace {
 std::vector<Message> one_of_each() {
   const auto target = core::Target::parse("192.168.1.123:3306");
   Hello hello{{1, 1}, {0xFEDCBA9876543210}, "nfagent 0.1.0", core::Leg::kTls, {}};
+  hello.keeps_channels = true;
   hello.enroll = Hello::Enroll{"client1", std::string("\0\xFFtoken", 7)};
   std::array<core::Pin, 2> pins{};
   pins[1].fill(std::byte{9});
@@ -23,6 +24,7 @@ std::vector<Message> one_of_each() {
           Notice{"two machines"},
           Pins{pins},
           Open{0x8000000000000001, {3}, *target, core::Leg::kTls},
+          Open{0x8000000000000002, {3}, *target, core::Leg::kTls, core::ProxyHeader::kV2, Millis{75'000}},
           OpenFailed{5, 4},
           Probe{6, *target},
           ProbeResult{6, 0, 400}};
@@ -59,6 +61,20 @@ TEST(Message, UnknownFieldsAreSkippedCriticalOnesRefused) {
   const auto critical = decode(R"({"type":"ping","number":1,"must!":1})");
   ASSERT_FALSE(critical);
   EXPECT_NE(critical.error().message().find("must!"), std::string::npos);
+}
+
+TEST(Message, AnOpenOfTheFirstPeersMeansAVisitorThatIsThere) {
+  const std::string start = R"({"type":"open","number":"0000000000000001","mapping":"0000000000000001",)"
+                            R"("target":"127.0.0.1:1","leg":"tls")";
+  EXPECT_EQ(std::get<Open>(*decode(start + "}")).wait, Millis{0});
+  EXPECT_EQ(std::get<Open>(*decode(start + R"(,"wait_ms":5000})")).wait, Millis{5000});
+  for (const char* wait : {"3600001", "-1", "true", "\"5\""}) {
+    const auto parsed = decode(start + ",\"wait_ms\":" + wait + "}");
+    ASSERT_FALSE(parsed) << wait;
+    EXPECT_NE(parsed.error().message().find("wait_ms"), std::string::npos);
+  }
+  EXPECT_FALSE(decode(R"({"type":"hello","version":1,"instance":"0000000000000001","software":"x","leg_min":"plain",)"
+                      R"("keeps_channels":1})"));
 }
 
 TEST(Message, FaultsNameTheField) {

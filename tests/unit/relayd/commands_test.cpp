@@ -21,9 +21,8 @@ class CommandsTest : public ::testing::Test {
  protected:
   CommandsTest() {
     spdlog::set_level(spdlog::level::off);
-    commands =
-        std::make_unique<Commands>(*world.relay, world.keys, world.clock,
-                                   RelayFacts{"203.0.113.5", "", true, {"no ports below 1024"}, "io_uring", 2, 500});
+    commands = std::make_unique<Commands>(*world.relay, world.keys, world.clock,
+                                          RelayFacts{"203.0.113.5", "", true, {"no ports below 1024"}, "io_uring", 2});
   }
 
   Result<json> ask(const std::string& cmd, const json& args = json::object()) {
@@ -179,7 +178,20 @@ TEST_F(CommandsTest, StatusKeysAndVersionHaveWhatNfctlReads) {
                        {"flows", kCount},
                        {"relay_key", kText},
                        {"next_key", kText}});
-  EXPECT_EQ(status["limits"]["flows"], (json{{"used", 0}, {"max", 500}}));
+  EXPECT_EQ(status["limits"]["flows"], (json{{"used", 0}, {"max", 200'000}}));
+  EXPECT_EQ(status["shortage"], "");
+  has_members(status["pool"], {{"ready", kCount},
+                               {"asked", kCount},
+                               {"wanted", kCount},
+                               {"max", kCount},
+                               {"hits", kCount},
+                               {"misses", kCount},
+                               {"aged", kCount},
+                               {"died", kCount},
+                               {"failed", kCount},
+                               {"given_up", kCount}});
+  world.relay->set_descriptors({.limit = 400, .fixed = 104, .listeners = 6, .sessions = 2});
+  EXPECT_EQ((*ask("status"))["limits"]["flows"], (json{{"used", 0}, {"max", 119}}));
   EXPECT_EQ(status["tiers"][0]["name"], "user");
   EXPECT_EQ(status["missing"], (json{"no ports below 1024"}));
   EXPECT_EQ(*ask("version"), (json{{"version", NFR_VERSION}, {"api", NFR_ADMIN_VERSION}}));
