@@ -11,7 +11,7 @@ TEST_TREES = build-asan:check build:root
 export PREFIX DESTDIR PURGE FUZZ_SECONDS
 
 .DEFAULT_GOAL := build
-.PHONY: help deps build debug tsan agent demo test check check-root check-tsan fuzz soak install uninstall clean
+.PHONY: help deps build debug tsan agent demo test check check-root check-tsan fuzz soak bench install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,11 @@ fuzz: ## libFuzzer targets with ASan and UBSan, a minute each or FUZZ_SECONDS=10
 soak: build ## the long runs (root)
 	@scripts/deps test
 	@scripts/as-root "run the long tests in network namespaces" $(CTEST) --test-dir $(BUILD) -L soak
+
+bench: ## what docs/benchmarks.md shows, measured on this machine (root; quiet, half an hour); BENCH="--pairs 5" for flags
+	@scripts/deps build bench
+	@$(MAKE) --no-print-directory build
+	@scripts/as-root "measure in network namespaces" env NFR_BIN=$(abspath $(BUILD))/bin python3 tests/bench/run.py $(BENCH)
 
 install: ## programs, units, man pages under PREFIX (/usr/local), below DESTDIR if given
 	@scripts/install $(BUILD)

@@ -21,10 +21,10 @@ agent_grace_ms = {agent_grace_ms}
 """
 
 
-def binary(name):
-    """From NFR_BIN, else from the build directory beside the sources."""
+def binary(name, directory=None):
+    """From the directory, else from NFR_BIN, else from the build directory beside the sources."""
     here = os.path.dirname(os.path.abspath(__file__))
-    directory = os.environ.get("NFR_BIN") or os.path.join(here, "..", "..", "..", "build", "bin")
+    directory = directory or os.environ.get("NFR_BIN") or os.path.join(here, "..", "..", "..", "build", "bin")
     path = os.path.realpath(os.path.join(directory, name))
     if not os.access(path, os.X_OK):
         raise FileNotFoundError(f"{path} is not there: build first, or set NFR_BIN to the directory of the binaries")
@@ -99,17 +99,18 @@ class Relay:
         self.log_path = os.path.join(directory, "nfrelayd.log")
         self.config = os.path.join(directory, "relay.toml")
         self.process = None
+        self.bin = self.environment = None  # another build's programs, more environment
         self.ctl = Ctl(os.path.join(self.run_dir, "ctl.sock"), namespace)
         with open(self.config, "w") as file:
             file.write(io_line() + RELAY_TOML.format(public=json.dumps(list(public)), heartbeat_ms=heartbeat_ms,
                                          agent_grace_ms=agent_grace_ms) + extra)
 
     def words(self, *extra):
-        return [binary("nfrelayd"), "--config", self.config, "--state", self.state, "--run", self.run_dir, "--bpffs",
+        return [binary("nfrelayd", self.bin), "--config", self.config, "--state", self.state, "--run", self.run_dir, "--bpffs",
                 os.path.join(self.directory, "bpffs"), *extra]
 
     def start(self, *extra, wait=True):
-        self.process = Process("nfrelayd", self.namespace, self.words(*extra), self.log_path)
+        self.process = Process("nfrelayd", self.namespace, self.words(*extra), self.log_path, env=self.environment)
         if wait:
             self.process.wait_log("ready\n")
         return self
@@ -158,11 +159,12 @@ class Agent:
         self.config = os.path.join(directory, "agent.toml")
         self.state = os.path.join(directory, "state")
         self.process = None
+        self.bin = self.environment = None  # as Relay's
         with open(self.config, "w") as file:
             file.write(io_line() + config)
 
     def words(self, *verb):
-        return [binary("nfagent"), *verb, "--config", self.config, "--state", self.state, "--run",
+        return [binary("nfagent", self.bin), *verb, "--config", self.config, "--state", self.state, "--run",
                 os.path.join(self.directory, "run")]
 
     def join(self, line, wait=True):
@@ -172,7 +174,7 @@ class Agent:
         return self._start(("run",), wait)
 
     def _start(self, verb, wait):
-        self.process = Process("nfagent", self.namespace, self.words(*verb), self.log_path)
+        self.process = Process("nfagent", self.namespace, self.words(*verb), self.log_path, env=self.environment)
         if wait:
             self.wait_connected()
         return self

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What is measured: each figure takes a variant and returns {value: number} of one run, all of the whole machine."""
+import json
+import os
+import subprocess
+
+import harness  # noqa: F401
+from machine import Cpu
+from netlab.daemons import binary
+from netlab.process import private_kib
+from variants import ECHO, IPERF
+
+GIB = 1 << 30
+
+
+class Failed(RuntimeError):
+    """A run that gave no figure, and why."""
+
+
+def _run(lab, words, seconds):
+    try:
+        done = subprocess.run([*lab.net.visitor.enter_words(), *map(str, words)], capture_output=True, text=True,
+                              timeout=seconds)
+    except subprocess.TimeoutExpired as late:
+        raise Failed(f"{words[0]}: no end within {seconds} s") from late
+    if done.returncode != 0:
+        raise Failed(f"{os.path.basename(words[0])} ended with {done.returncode}: {(done.stderr or done.stdout)[-300:]}")
+    return json.loads(done.stdout)
+
+
+class Bulk:
+    unit = "Gb/s"
+    values = {"gbit_s": "Gb/s", "cpu_s_gib": "CPU s/GiB"}
+    higher = "gbit_s"
+    cost = "cpu_s_gib"
+
+    def __init__(self, streams, download):
+        self.streams, self.download = streams, download
+        self.name = f"{'download' if download else 'upload'}-{streams}"
+        self.what = f"{'download' if download else 'upload'}, {streams} stream{'s' if streams > 1 else ''}"
+
+    def run(self, lab, variant, seconds):
+        address, port = variant.place(IPERF)
+        words = ["iperf3", "-c", address, "-p", port, "-t", max(1, round(seconds)), "-P", self.streams, "--json",
+                 "--connect-timeout", 5000] + (["-R"] if self.download else [])
+        cpu = Cpu()
+        out = _run(lab, words, seconds + 30)
+        used = cpu.stop()
+        total = out["end"]["sum_received"]
+        if total["bytes"] <= 0:
+            raise Failed("iperf3 received nothing")
+        return {"gbit_s": total["bits_per_second"] / 1e9, "cpu_s_gib": used["busy"] / (total["bytes"] / GIB),
+                "bytes": total["bytes"]}
+
+
+class PingPong:
+    values = {"per_s": "transactions/s", "latency_p50_us": "p50 us", "latency_p99_us": "p99 us",
+              "cpu_us": "CPU us each"}
+    higher = "per_s"
+    cost = "cpu_us"
+
+    def __init__(self, connections):
+        self.connections = connections
+        self.name = f"ping-pong-{connections}"
+        self.what = f"1 byte there and back, {connections} connection{'s' if connections > 1 else ''}"
+
+    def run(self, lab, variant, seconds):
+        address, port = variant.place(ECHO)
+        words = [binary("nf-load"), "ping-pong", f"{address}:{port}", self.connections, round(seconds * 1000)]
+        cpu = Cpu()
+        out = _run(lab, words, seconds + 30)
+        used = cpu.stop()
+        if out["transactions"] == 0:
+            raise Failed("no transaction")
+        # The load also warms up and connects: its processor time counts over all of it, so by rate, not by number.
+        return {"per_s": out["transactions"] / out["seconds"], "latency_p50_us": out["latency_p50_us"],
+                "latency_p99_us": out["latency_p99_us"],
+                "cpu_us": used["busy"] * 1e6 / (out["transactions"] * (out["seconds"] + 0.3) / out["seconds"])}
+
+
+class Connect:
+    name = "connect"
+    what = "new connections with a byte there and back, 16 at once"
+    values = {"per_s": "connections/s", "first_byte_p50_us": "first byte p50 us", "first_byte_p99_us": "p99 us",
+              "cpu_us": "CPU us each"}
+    higher = "per_s"
+    cost = "cpu_us"
+    at_once = 16
+
+    def run(self, lab, variant, seconds):
+        address, port = variant.place(ECHO)
+        words = [binary("nf-load"), "connect", f"{address}:{port}", self.at_once, round(seconds * 1000)]
+        cpu = Cpu()
+        out = _run(lab, words, seconds + 30)
+        used = cpu.stop()
+        if out["connections"] == 0 or out["failed"] > out["connections"] // 50:
+            raise Failed(f"{out['failed']} of {out['failed'] + out['connections']} connections failed")
+        return {"per_s": out["connections"] / out["seconds"], "first_byte_p50_us": out["first_byte_p50_us"],
+                "first_byte_p99_us": out["first_byte_p99_us"], "cpu_us": used["busy"] * 1e6 / out["connections"]}
+
+
+class FirstByte(Connect):
+    name = "first-byte"
+    what = "one new connection after the other, time to the first byte"
+    at_once = 1
+
+
+ALL = (Bulk(1, True), Bulk(8, True), Bulk(1, False), Bulk(8, False), PingPong(1), PingPong(64), PingPong(1000), Connect(),
+       FirstByte())
+
+
+def idle_memory(lab, variant, connections):
+    """KiB of user memory an idle connection in each process of the variant; once, since it needs no pairs."""
+    before = {name: private_kib(pid) for name, pid in variant.processes().items()}
+    address, port = variant.place(ECHO)
+    words = [*lab.net.visitor.enter_words(), binary("nf-load"), "idle", f"{address}:{port}", str(connections)]
+    load = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        line = load.stdout.readline()
+        if line != f"open {connections}\n":
+            raise Failed(load.stderr.read()[-300:] or f"unexpected {line!r}")
+        return {name: (private_kib(pid) - before[name]) / connections for name, pid in variant.processes().items()}
+    finally:
+        load.stdin.close()
+        load.wait(timeout=60)

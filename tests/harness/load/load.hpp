@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What nf-load does: one thread with epoll each. sockperf, wrk and hey have no one-byte transactions on many TCP
+// connections, and none of them tells when the first byte of a new connection comes back.
+#pragma once
+
+#include <sys/epoll.h>
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "base/result.hpp"
+#include "net/address.hpp"
+
+namespace nfr::load {
+
+using SteadyClock = std::chrono::steady_clock;
+
+/// A non-blocking connection that is being made; TCP_NODELAY.
+Result<Fd> start_connect(const net::Endpoint& to);
+/// 0 once connected; a positive errno.
+int connect_error(int socket);
+/// Closes with RST, so that no port waits in TIME_WAIT.
+void close_now(Fd& socket);
+
+/// Latencies in microseconds.
+class Latencies {
+ public:
+  void add(SteadyClock::duration time) {
+    values_.push_back(static_cast<float>(std::chrono::duration<double, std::micro>(time).count()));
+  }
+  std::size_t count() const { return values_.size(); }
+  /// Adds PREFIX_p50_us and PREFIX_p99_us; nothing if there are none.
+  void put(nlohmann::json& into, const std::string& prefix);
+
+ private:
+  std::vector<float> values_;
+};
+
+/// Echoes whatever comes; until SIGTERM.
+Status echo(const net::Endpoint& at);
+/// One byte there and back again and again on each of `connections`. Only what falls into `time` counts.
+Result<nlohmann::json> ping_pong(const net::Endpoint& to, unsigned connections, std::chrono::milliseconds time);
+/// New connections, `at_once` under way, each with a byte there and back.
+Result<nlohmann::json> connects(const net::Endpoint& to, unsigned at_once, std::chrono::milliseconds time);
+/// Opens connections, has a byte echoed on each, says "open" with their number on standard output, keeps them until
+/// standard input ends.
+Status idle(const net::Endpoint& to, unsigned connections);
+
+}  // namespace nfr::load
