@@ -5,9 +5,9 @@
 #include "agent/resolver.hpp"
 
 #include <ares.h>
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <netdb.h>
 #include <poll.h>
 #include <sys/epoll.h>
 
