@@ -16,7 +16,6 @@
 #include <spdlog/sinks/stdout_color_sinks-inl.h>
 #include <spdlog/sinks/stdout_sinks-inl.h>
 #include <spdlog/spdlog-inl.h>
-#include <spdlog/synchronous_factory.h>
 
 #include <memory>
 #include <mutex>
