@@ -11,10 +11,11 @@ TEST_TREES = build-asan:check build:root
 export PREFIX DESTDIR PURGE FUZZ_SECONDS
 
 .DEFAULT_GOAL := build
-.PHONY: help deps build debug tsan agent demo test check check-root check-tsan fuzz soak bench install uninstall clean
+.PHONY: help deps build debug tsan agent agent-static demo test check check-root check-tsan fuzz soak bench install \
+	uninstall clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the packages that building, demo and tests need (Debian, apt-get)
 	@scripts/deps build demo test
@@ -37,7 +38,12 @@ tsan: ## programs and unit tests with TSan, in build-tsan/
 agent: ## nfagent alone, in build-agent/bin: needs no SQLite, no tools for BPF
 	@scripts/deps agent-build
 	@$(CMAKE) -B build-agent -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNFR_AGENT_ONLY=ON -DNFR_TESTS=OFF
-	@$(NINJA) -C build-agent
+	@$(NINJA) -C build-agent nfagent
+
+agent-static: ## nfagent without shared libraries, build-agent/bin/nfagent-static
+	@scripts/deps agent-build
+	@$(CMAKE) -B build-agent -DCMAKE_BUILD_TYPE=RelWithDebInfo -DNFR_AGENT_ONLY=ON -DNFR_TESTS=OFF
+	@$(NINJA) -C build-agent nfagent-static
 
 demo: ## a visitor, a relay and a machine behind NAT on this machine: what it looks like, in a minute
 	@scripts/deps build demo

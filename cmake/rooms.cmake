@@ -9,6 +9,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(cxxopts REQUIRED)
 pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing)
+pkg_check_modules(CARES REQUIRED IMPORTED_TARGET libcares)
 if(NOT NFR_AGENT_ONLY)
   find_package(SQLite3 REQUIRED)
   find_package(yaml-cpp REQUIRED)
@@ -37,4 +38,23 @@ function(nfr_program binary room)
     target_link_libraries(${binary} PRIVATE nfr_${room})
     set_target_properties(${binary} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
   endif()
+endfunction()
+
+# nfr_program_static(BINARY ROOM ROOMS...): the same rooms without a shared library. Debian has no archive of fmt,
+# spdlog and toml++: cmake/static/ compiles what their shared libraries hold. The room archives are linked as files,
+# as their targets would bring the shared libraries along.
+function(nfr_program_static binary room)
+  file(GLOB shims CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/static/*.cpp)
+  add_executable(${binary} ${CMAKE_SOURCE_DIR}/userspace/${room}/main.cpp ${shims})
+  target_include_directories(${binary} PRIVATE ${CMAKE_SOURCE_DIR}/userspace ${CMAKE_SOURCE_DIR}/include)
+  target_compile_definitions(${binary} PRIVATE SPDLOG_COMPILED_LIB SPDLOG_FMT_EXTERNAL TOML_HEADER_ONLY=0)
+  set(archives)
+  foreach(name ${room} ${ARGN})
+    list(APPEND archives $<TARGET_FILE:nfr_${name}>)
+    add_dependencies(${binary} nfr_${name})
+  endforeach()
+  target_link_libraries(${binary} PRIVATE -static -Wl,--start-group ${archives} -Wl,--end-group
+                                          -lcares -luring -lssl -lcrypto)
+  set_target_properties(${binary} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin
+                                             LINK_DEPENDS "${archives}")
 endfunction()

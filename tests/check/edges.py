@@ -18,6 +18,7 @@ LIBRARIES = {
     "yaml-cpp/": ("yaml-cpp", {"migrate"}),
     "liburing": ("PkgConfig::LIBURING", {"io"}),
     "openssl/": ("OpenSSL::SSL", {"tls"}),
+    "ares": ("PkgConfig::CARES", {"agent"}),
     "sqlite3": ("SQLite::SQLite3", {"store"}),
     "sys/capability.h": ("PkgConfig::LIBCAP", {"holder"}),
     "cxxopts": ("cxxopts::cxxopts", {"agent", "relayd", "nfctl"}),

@@ -385,7 +385,7 @@ int run_agent(const Options& options) {
   auto membership = membership_for(options, *state);
   if (!membership) return refuse(membership.error());
   const std::size_t descriptors = raise_descriptor_limit();
-  // Lives as long as the process: a name look-up on its own thread may outlast the loop's run.
+  // Lives as long as the process: what is in flight when the loop's run ends dies with it.
   auto* process = new Process(options, std::move(*state), std::move(*membership));
   const Status started = process->start((descriptors - kReservedDescriptors) / 2);
   if (!started) return refuse(started.error());
