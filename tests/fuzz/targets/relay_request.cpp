@@ -46,7 +46,7 @@ void nothing_to_apply(relayd::Commands& commands) {
 void nfr::fuzz::one_input(std::string_view input) {
   spdlog::set_level(spdlog::level::off);
   sim::World world{11};
-  relayd::Commands commands(*world.relay, world.keys, world.clock, {"203.0.113.5", "", true, {}, "io_uring", 2, 500});
+  relayd::Commands commands(*world.relay, world.keys, world.clock, {"203.0.113.5", "", true, {}, "io_uring", 2});
   world.join(world.add_machine(), "client1");
   world.run_for(std::chrono::seconds(1));
   for (std::size_t asked = 0; !input.empty() && asked < kRequestsMax; ++asked) {
