@@ -13,8 +13,8 @@ import zlib
 import support
 
 # Besides the bare system: make, and the libraries the programs are linked with.
-PACKAGES = ("make", "libspdlog1.10", "libfmt9", "liburing2", "libssl3", "libsqlite3-0", "libcap2", "libtomlplusplus3",
-            "libyaml-cpp0.7")
+PACKAGES = ("make", "libspdlog1.10", "libfmt9", "liburing2", "libssl3", "libc-ares2", "libsqlite3-0", "libcap2",
+            "libtomlplusplus3", "libyaml-cpp0.7")
 ARCHIVE = support.TREE / "cache" / f"debian-12-root-{zlib.crc32(repr(PACKAGES).encode()):08x}.tar"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 UNNEEDED = ("./var/cache/apt", "./var/lib/apt/lists", "./usr/share/doc", "./usr/share/locale", "./usr/share/man")

@@ -74,6 +74,22 @@ Status set_relay_rules(SSL_CTX* ctx) {
   return {};
 }
 
+Result<SslCtxPtr> make_channel_base() {
+  auto ctx = make_base(TLS_client_method());
+  if (!ctx) return ctx.error();
+  if (Status status = offer(ctx->get(), Protocol::kChannel); !status) return status.error();
+  SSL_CTX_set_psk_use_session_callback(ctx->get(), on_use_psk);
+  return ctx;
+}
+
+// What channels differ in, their PSK, is in their Handshake: one OpenSSL context, tens of kilobytes, serves them all.
+Result<SslCtxPtr> shared_channel_base() {
+  static auto* const base = new Result<SslCtxPtr>(make_channel_base());
+  if (!*base) return base->error();
+  SSL_CTX_up_ref((*base)->get());
+  return SslCtxPtr((*base)->get());
+}
+
 }  // namespace
 
 Context::Parts::~Parts() { OPENSSL_cleanse(psk.data(), psk.size()); }
@@ -115,10 +131,8 @@ Result<std::shared_ptr<const Context>> Context::agent_channel(std::string psk_id
     return Error(Code::kInvalid, "a channel's PSK identity has 1 to " + std::to_string(kPskIdentityBytesMax) +
                                      " bytes, not " + std::to_string(psk_identity.size()));
   }
-  auto ctx = make_base(TLS_client_method());
+  auto ctx = shared_channel_base();
   if (!ctx) return ctx.error();
-  if (Status status = offer(ctx->get(), Protocol::kChannel); !status) return status.error();
-  SSL_CTX_set_psk_use_session_callback(ctx->get(), on_use_psk);
   const std::shared_ptr<Context> context(new Context());
   context->parts_->role = Role::kAgentChannel;
   context->parts_->psk_identity = std::move(psk_identity);

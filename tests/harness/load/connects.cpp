@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// New connections, each with a byte there and back: how many, and how soon the byte is back.
 #include <sys/socket.h>
 
 #include <array>

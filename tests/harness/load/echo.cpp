@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// The server: echoes small messages on any number of connections.
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// Connections that do nothing after one echo, for what they cost in memory.
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/socket.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// One byte there and back again and again on each of many connections.
 #include <sys/socket.h>
 
 #include <array>

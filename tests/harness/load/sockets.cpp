@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// Sockets of the load, and percentiles of what it measured.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
