@@ -87,7 +87,7 @@ def the_only_mapping_takes_all_and_the_others_wait(lab):
     lab.relay.ctl.text("unmap", MODEST)
     time.sleep(1.5)  # the plan is made anew every second, from the listeners there are
     lab.most = status(lab)["limits"]["flows"]["max"]
-    crowd = come(lab, GREEDY, lab.most + 60)
+    crowd = come(lab, GREEDY, lab.most + 40)  # fewer than may be strangers at once when all their channels come
     wait_until(lambda: len(lab.relay.ctl.flows()) >= lab.most, 10, "all seats are taken")
     time.sleep(0.5)
     check(len(lab.relay.ctl.flows()) <= lab.most + 2, f"{len(lab.relay.ctl.flows())} flows of at most {lab.most}")
@@ -98,7 +98,7 @@ def the_only_mapping_takes_all_and_the_others_wait(lab):
     check(status(lab)["pool"]["ready"] == 0, f"the pool gave way: {status(lab)['pool']}")
     note(f"{lab.most} of {len(crowd)} visitors are served with {below_the_limit(lab)} descriptors of {LIMIT}")
     waiting = [visitor for visitor in crowd if not served(visitor)]
-    check(len(waiting) >= 55, f"{len(waiting)} wait")
+    check(len(waiting) >= 35, f"{len(waiting)} wait")
     check(all(not gone(visitor) for visitor in waiting), "who waits is not turned away")
     for visitor in set(crowd) - set(waiting):
         reset(visitor)

@@ -113,15 +113,19 @@ def closing_the_listener(lab):
     pair(lab, PORTS["plain"])[0].close()
 
 
+def keepalive_timers(namespace, where):
+    """Lines of ss and their timers; None while one shows another, which a byte that is under way has."""
+    lines = [line for line in namespace.run("ss", "-Htno", "state", "established", where).splitlines() if line]
+    timers = [re.search(r"timer:\(keepalive,(\d+)(sec|ms|min)?", line) for line in lines]
+    return (lines, timers) if all(timers) else None
+
+
 def keepalives(lab):
     """On every channel, from both ends: the agent's NAT must not forget an idle SSH session."""
     pairs = [pair(lab, port) for port in PORTS.values()]
-    time.sleep(0.2)
     for namespace, where in ((lab.net.agent, "dport = :7707"), (lab.net.relay, "sport = :7707")):
-        lines = [line for line in namespace.run("ss", "-Htno", "state", "established", where).splitlines() if line]
-        timers = [re.search(r"timer:\(keepalive,(\d+)(sec|ms|min)?", line) for line in lines]
+        lines, timers = wait_until(lambda: keepalive_timers(namespace, where), 5, "every connection has a keepalive timer")
         check(len(lines) >= 3, f"a session and two channels at least: {lines}")
-        check(all(timers), f"no keepalive timer on: {[x for x, t in zip(lines, timers) if not t]}")
         check(all(t.group(2) != "min" and (t.group(2) == "ms" or int(t.group(1)) <= 60) for t in timers), f"{lines}")
     for connections in pairs:
         for made in connections:
