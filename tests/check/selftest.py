@@ -252,6 +252,9 @@ class Standalone(Planted):
         planted = {"docs/a.md": "see .." + "/shared/x\n", "tests/fuzz/corpus/line/b": "/wo" + "rk/x\n"}
         self.red("standalone", planted, "docs/a.md:1: mentions", "corpus/line/b:1: mentions")
 
+    def test_a_merge_that_is_not_decided(self):
+        self.red("standalone", {"docs/a.md": "a\n" + "<" * 7 + " HEAD\nb\n"}, "docs/a.md:2: a merge is not decided")
+
     def test_half_done(self):
         for word in ("TO" + "DO", "FIX" + "ME", "XX" + "X"):
             self.red("standalone", {"userspace/base/a.cpp": source("", f"// {word}: later")}, f"a.cpp:4: {word}")
