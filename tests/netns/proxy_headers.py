@@ -18,7 +18,7 @@ VERSIONS = ("v1", "v2")
 FAMILIES = {"v4": topology.RELAY4, "v6": topology.RELAY6}
 OWN = {"v1": b"PROXY UNKNOWN\r\n", "v2": SIGNATURE + b"\x20\x00\x00\x00"}
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"
-NAME = "0x7f000001"  # a name to Netferry; the C library resolves it to 127.0.0.1 without a file or server
+NAME = "localhost"  # resolved by the agent; needs neither a file nor a server
 PUBLIC = 8100
 VISITORS = 40
 
