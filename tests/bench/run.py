@@ -24,7 +24,7 @@ def parse(words):
     parser.add_argument("--seconds", type=float, default=1.0, help="of each run (default 1)")
     parser.add_argument("--only", default="", help="variants, separated by commas")
     parser.add_argument("--figures", default="", help="figures, separated by commas")
-    parser.add_argument("--idle", type=int, default=9000, help="idle connections for memory (default 9000; 0: leave out)")
+    parser.add_argument("--idle", type=int, default=6000, help="idle connections for memory (default 6000; 0: leave out)")
     parser.add_argument("--json", default="build/bench.json", help="result (default build/bench.json)")
     options = parser.parse_args(words)
     if not 1 <= options.pairs <= 1000:
