@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "agent/relay_dial.hpp"
 #include "agent/state.hpp"
 #include "agent/targets.hpp"
+#include "base/descriptors.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "control/agent.hpp"
@@ -357,14 +357,6 @@ void Process::stop(int exit_code) {
   });
 }
 
-std::size_t raise_descriptor_limit() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
-  const rlimit raised{limit.rlim_max, limit.rlim_max};
-  if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
-  return std::max<std::size_t>(limit.rlim_cur, kReservedDescriptors + 2);
-}
-
 int refuse(const Error& error) {
   std::fprintf(stderr, "error: %s\n", error.message().c_str());
   return kExitConfiguration;
@@ -384,7 +376,7 @@ int run_agent(const Options& options) {
   if (!state) return refuse(state.error());
   auto membership = membership_for(options, *state);
   if (!membership) return refuse(membership.error());
-  const std::size_t descriptors = raise_descriptor_limit();
+  const std::size_t descriptors = std::max(raise_descriptor_limit(), kReservedDescriptors + 2);
   // Lives as long as the process: what is in flight when the loop's run ends dies with it.
   auto* process = new Process(options, std::move(*state), std::move(*membership));
   const Status started = process->start((descriptors - kReservedDescriptors) / 2);

@@ -46,20 +46,15 @@ std::optional<ChannelPool::Ready> ChannelPool::take(const Place& place, const Wa
   return taken;
 }
 
+/// Ready and asked for are bounded (count_max), ports are not: a visitor must not cost a look at every port.
 std::size_t ChannelPool::held_by(core::AgentId agent) const {
-  std::size_t count = 0;
-  for (const auto& [place, entry] : entries_) {
-    if (entry.agent == agent) count += entry.ready.size() + entry.asked;
-  }
-  return count;
+  const auto is_his = [&](const auto& held) { return held.second.agent == agent; };
+  return static_cast<std::size_t>(std::ranges::count_if(ready_, is_his) + std::ranges::count_if(asked_, is_his));
 }
 
 std::size_t ChannelPool::ready_of(core::AgentId agent) const {
-  std::size_t count = 0;
-  for (const auto& [place, entry] : entries_) {
-    if (entry.agent == agent) count += entry.ready.size();
-  }
-  return count;
+  return static_cast<std::size_t>(
+      std::ranges::count_if(ready_, [&](const auto& kept) { return kept.second.agent == agent; }));
 }
 
 std::size_t ChannelPool::wanted_count() const {
@@ -129,7 +124,7 @@ void ChannelPool::on_channel(core::ChannelRef channel, std::uint64_t number, cor
   }
   entry.plan.on_refill(std::chrono::duration_cast<Micros>(now - asked.at));
   entry.ready.push_back(channel);
-  ready_[channel] = Kept{asked.place, number, now};
+  ready_[channel] = Kept{asked.place, asked.agent, number, now};
   plane_.keep(channel);
 }
 
@@ -165,7 +160,7 @@ void ChannelPool::end(core::ChannelRef channel, std::uint64_t Counts::*why) {
 
 void ChannelPool::clear(const Place& place, Entry& entry) {
   while (!entry.ready.empty()) end(entry.ready.front(), &Counts::aged);
-  std::erase_if(asked_, [&](const auto& asked) { return asked.second.place == place; });
+  if (entry.asked > 0) std::erase_if(asked_, [&](const auto& asked) { return asked.second.place == place; });
   entry.asked = 0;
   entry.failures = 0;
   entry.retry_at = {};

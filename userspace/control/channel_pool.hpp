@@ -104,6 +104,7 @@ class ChannelPool {
   };
   struct Kept {
     Place place;
+    core::AgentId agent;
     std::uint64_t number = 0;
     Instant since;
   };

@@ -30,14 +30,18 @@ void Pair::watch_visitor() {
 
 void Pair::start() {
   NFR_ASSERT(state_ == State::kWaiting);
-  state_ = State::kRunning;
-  last_activity_ = loop_.now();
-  if (idle_timeout_.count() > 0) idle_.arm(idle_timeout_);
+  run();
   for (Side& side : sides_) {
     side.endpoint->set_events(&side);
     side.endpoint->watch_reset();
     side.endpoint->read();
   }
+}
+
+void Pair::run() {
+  state_ = State::kRunning;
+  last_activity_ = loop_.now();
+  if (idle_timeout_.count() > 0) idle_.arm(idle_timeout_);
 }
 
 void Pair::on_data(Side& from, std::span<const std::byte> bytes) {
@@ -132,9 +136,7 @@ void Pair::rested_if_still() {
 
 void Pair::resume() {
   NFR_ASSERT(state_ == State::kRested);
-  state_ = State::kRunning;
-  last_activity_ = loop_.now();
-  if (idle_timeout_.count() > 0) idle_.arm(idle_timeout_);
+  run();
   for (Side& side : sides_) {
     side.rested = false;
     side.endpoint->resume();

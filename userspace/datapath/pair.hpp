@@ -97,6 +97,7 @@ class Pair {
     bool closed = false;
   };
 
+  void run();
   // `from` is the side whose direction the event belongs to.
   void on_data(Side& from, std::span<const std::byte> bytes);
   void on_eof(Side& from);

@@ -2,7 +2,6 @@
 #include "holder/holder.hpp"
 
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -11,6 +10,7 @@
 #include <csignal>
 #include <optional>
 
+#include "base/descriptors.hpp"
 #include "base/log.hpp"
 #include "holder/admin_socket.hpp"
 #include "holder/instance_lock.hpp"
@@ -257,15 +257,9 @@ Result<Fd> take_signals() {
   return signals;
 }
 
-// The relay process inherits the limit.
-std::size_t raise_descriptor_limit() {
-  rlimit limit{};
-  NFR_ASSERT(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
-  if (limit.rlim_cur < limit.rlim_max) {
-    const rlimit raised{.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-    if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
-  }
-  return limit.rlim_cur > 2 * kReservedDescriptors ? limit.rlim_cur - kReservedDescriptors : kReservedDescriptors;
+/// Of the limit, which the relay process inherits.
+std::size_t sockets_allowed(std::size_t limit) {
+  return limit > 2 * kReservedDescriptors ? limit - kReservedDescriptors : kReservedDescriptors;
 }
 
 int failed(const Error& error, int exit_code) {
@@ -285,7 +279,7 @@ int run_holder(const HolderOptions& options) {
   if (const Status made = prepare_state_dir(options.state_dir, *user); !made) return failed(made.error(), 1);
   const auto admin = AdminSocket::create(*lock);
   if (!admin) return failed(admin.error(), 1);
-  const std::size_t socket_count_max = raise_descriptor_limit();
+  const std::size_t socket_count_max = sockets_allowed(raise_descriptor_limit());
   if (const Status kept = keep_holder_capabilities(); !kept) return failed(kept.error(), 1);
   return Holder(options, *user, std::move(*signals), admin->fd(), socket_count_max).run();
 }

@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "admin/mapping_json.hpp"
+#include "base/descriptors.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "nfr/admin/admin.h"
 #include "relayd/arguments.hpp"
-#include "relayd/descriptors.hpp"
 
 namespace nfr::relayd {
 namespace {

@@ -13,8 +13,6 @@ namespace nfr::relayd {
 
 class KeptChannels {
  public:
-  explicit KeptChannels(io::Loop& loop) : loop_(loop) {}
-
   void keep(core::ChannelRef channel, transport::Carrier carrier);
   bool has(core::ChannelRef channel) const { return kept_.contains(channel); }
   /// It may have ended a moment ago; START finds out.
@@ -25,7 +23,6 @@ class KeptChannels {
   std::size_t count() const { return kept_.size(); }
 
  private:
-  io::Loop& loop_;
   std::map<core::ChannelRef, transport::Carrier> kept_;  ///< with SO_LINGER {1,0}
 };
 

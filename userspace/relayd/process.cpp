@@ -13,12 +13,12 @@
 #include <thread>
 
 #include "admin/server.hpp"
+#include "base/descriptors.hpp"
 #include "base/log.hpp"
 #include "base/text.hpp"
 #include "holder/relay_process.hpp"
 #include "proto/preface.hpp"
 #include "relayd/commands.hpp"
-#include "relayd/descriptors.hpp"
 #include "relayd/plane.hpp"
 #include "relayd/tunnel.hpp"
 #include "store/sqlite_store.hpp"

@@ -25,8 +25,7 @@ struct TunnelOptions {
 
 class Tunnel final : private StrangerEvents {
  public:
-  Tunnel(io::Loop& loop, Keys& keys, const TunnelOptions& options)
-      : loop_(loop), keys_(keys), options_(options), kept_(loop) {}
+  Tunnel(io::Loop& loop, Keys& keys, const TunnelOptions& options) : loop_(loop), keys_(keys), options_(options) {}
   ~Tunnel() override;
 
   /// Must be called before any listener is added.

@@ -4,6 +4,8 @@
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 
+#include <mutex>
+
 #include "nfr/wire/wire.h"
 #include "tls/handshake.hpp"
 #include "tls/parts.hpp"
@@ -83,11 +85,18 @@ Result<SslCtxPtr> make_channel_base() {
 }
 
 // What channels differ in, their PSK, is in their Handshake: one OpenSSL context, tens of kilobytes, serves them all.
+// Kept for the life of the process once it could be made.
 Result<SslCtxPtr> shared_channel_base() {
-  static auto* const base = new Result<SslCtxPtr>(make_channel_base());
-  if (!*base) return base->error();
-  SSL_CTX_up_ref((*base)->get());
-  return SslCtxPtr((*base)->get());
+  static std::mutex mutex;
+  static SSL_CTX* base = nullptr;
+  const std::lock_guard lock(mutex);
+  if (base == nullptr) {
+    auto made = make_channel_base();
+    if (!made) return made.error();
+    base = made->release();
+  }
+  SSL_CTX_up_ref(base);
+  return SslCtxPtr(base);
 }
 
 }  // namespace

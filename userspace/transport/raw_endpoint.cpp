@@ -64,17 +64,20 @@ int as_reset(int os_errno) { return os_errno == EPIPE || os_errno == ENOTCONN ? 
 
 void set_reset_on_close(int socket) { set_linger(socket, true); }
 
+void set_options(int socket, const RawOptions& options) {
+  set_linger(socket, true);
+  set_int(socket, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_int(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentMax);
+  set_int(socket, SOL_SOCKET, SO_RCVBUF, kFirstReceiveBuffer);
+  set_int(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_int(socket, IPPROTO_TCP, TCP_KEEPIDLE, whole_seconds(options.keepalive_idle));
+  set_int(socket, IPPROTO_TCP, TCP_KEEPINTVL, whole_seconds(options.keepalive_interval));
+  set_int(socket, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_probes);
+}
+
 std::unique_ptr<RawEndpoint> RawEndpoint::adopt(io::Loop& loop, Fd socket, const RawOptions& options) {
   NFR_ASSERT(socket.valid());
-  const int fd = socket.get();
-  set_linger(fd, true);
-  set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentMax);
-  set_int(fd, SOL_SOCKET, SO_RCVBUF, kFirstReceiveBuffer);
-  set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, whole_seconds(options.keepalive_idle));
-  set_int(fd, IPPROTO_TCP, TCP_KEEPINTVL, whole_seconds(options.keepalive_interval));
-  set_int(fd, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_probes);
+  set_options(socket.get(), options);
   return std::unique_ptr<RawEndpoint>(new RawEndpoint(loop, std::move(socket), options));
 }
 

@@ -32,6 +32,9 @@ inline constexpr RawOptions kVisitorOptions{};
 /// SO_LINGER {1,0}: close means RST. For sockets that are not adopted yet. A connection that refuses it ends now.
 void set_reset_on_close(int socket);
 
+/// What adopt() sets on a connection, for one that is to be adopted later; again does no harm.
+void set_options(int socket, const RawOptions& options);
+
 class RawEndpoint final : public Endpoint {
  public:
   /// Takes a connected, non-blocking TCP socket; sets SO_LINGER, TCP_NODELAY and keepalive. A unix stream socket works

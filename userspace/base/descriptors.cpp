@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "relayd/descriptors.hpp"
+#include "base/descriptors.hpp"
 
 #include <sys/resource.h>
 
 #include <filesystem>
 
-namespace nfr::relayd {
+namespace nfr {
 
-void raise_descriptor_limit() {
+std::size_t raise_descriptor_limit() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  const rlimit raised{.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+  if (::setrlimit(RLIMIT_NOFILE, &raised) == 0) limit = raised;
+  return limit.rlim_cur;
 }
 
 std::size_t descriptor_limit() {
@@ -29,4 +30,4 @@ std::size_t open_descriptors() {
   return count;
 }
 
-}  // namespace nfr::relayd
+}  // namespace nfr
