@@ -30,6 +30,13 @@ def _run(lab, words, seconds):
     return json.loads(done.stdout)
 
 
+def _load(lab, seconds, *words):
+    """nf-load's answer, and seconds of processor time of the whole machine."""
+    cpu = Cpu()
+    out = _run(lab, [binary("nf-load"), *words, round(seconds * 1000)], seconds + 30)
+    return out, cpu.stop()["busy"]
+
+
 class Bulk:
     unit = "Gb/s"
     values = {"gbit_s": "Gb/s", "cpu_s_gib": "CPU s/GiB"}
@@ -73,17 +80,13 @@ class PingPong:
         self.what = f"1 byte there and back, {connections} connection{'s' if connections > 1 else ''}"
 
     def run(self, lab, variant, seconds):
-        address, port = variant.place(ECHO)
-        words = [binary("nf-load"), "ping-pong", f"{address}:{port}", self.connections, round(seconds * 1000)]
-        cpu = Cpu()
-        out = _run(lab, words, seconds + 30)
-        used = cpu.stop()
+        out, busy = _load(lab, seconds, "ping-pong", variant.endpoint(ECHO), self.connections)
         if out["transactions"] == 0:
             raise Failed("no transaction")
         # The load also warms up and connects: its processor time counts over all of it, so by rate, not by number.
         return {"per_s": out["transactions"] / out["seconds"], "latency_p50_us": out["latency_p50_us"],
                 "latency_p99_us": out["latency_p99_us"],
-                "cpu_us": used["busy"] * 1e6 / (out["transactions"] * (out["seconds"] + 0.3) / out["seconds"])}
+                "cpu_us": busy * 1e6 / (out["transactions"] * (out["seconds"] + 0.3) / out["seconds"])}
 
 
 class Connect:
@@ -96,15 +99,11 @@ class Connect:
     at_once = 16
 
     def run(self, lab, variant, seconds):
-        address, port = variant.place(ECHO)
-        words = [binary("nf-load"), "connect", f"{address}:{port}", self.at_once, round(seconds * 1000)]
-        cpu = Cpu()
-        out = _run(lab, words, seconds + 30)
-        used = cpu.stop()
+        out, busy = _load(lab, seconds, "connect", variant.endpoint(ECHO), self.at_once)
         if out["connections"] == 0 or out["failed"] > out["connections"] // 50:
             raise Failed(f"{out['failed']} of {out['failed'] + out['connections']} connections failed")
         return {"per_s": out["connections"] / out["seconds"], "first_byte_p50_us": out["first_byte_p50_us"],
-                "first_byte_p99_us": out["first_byte_p99_us"], "cpu_us": used["busy"] * 1e6 / out["connections"]}
+                "first_byte_p99_us": out["first_byte_p99_us"], "cpu_us": busy * 1e6 / out["connections"]}
 
 
 class FirstByte(Connect):
@@ -120,8 +119,7 @@ ALL = (Bulk(1, True), Bulk(8, True), Bulk(1, False), Bulk(8, False), PingPong(1)
 def idle_memory(lab, variant, connections):
     """KiB of user memory an idle connection in each process of the variant; once, since it needs no pairs."""
     before = {name: private_kib(pid) for name, pid in variant.processes().items()}
-    address, port = variant.place(ECHO)
-    words = [*lab.net.visitor.enter_words(), binary("nf-load"), "idle", f"{address}:{port}", str(connections)]
+    words = [*lab.net.visitor.enter_words(), binary("nf-load"), "idle", variant.endpoint(ECHO), str(connections)]
     load = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         line = load.stdout.readline()

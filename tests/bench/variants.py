@@ -36,9 +36,15 @@ class Variant:
     def start(self):
         raise NotImplementedError
 
+    offset = 0  # of the relay's port to the service's
+
     def place(self, service):
         """(address, port) for the visitor."""
-        raise NotImplementedError
+        return topology.RELAY4, service + self.offset
+
+    def endpoint(self, service):
+        address, port = self.place(service)
+        return f"{address}:{port}"
 
     def processes(self):
         """{name: pid} whose memory is the variant's."""
@@ -46,6 +52,10 @@ class Variant:
 
     def spawn(self, name, namespace, words):
         return self.lab.track(Process(name, namespace, words, self.lab.path(f"{name}.log")))
+
+    def wait_public(self):
+        for service in SERVICES:
+            self.wait_listening(self.lab.net.relay, service + self.offset)
 
     def write(self, name, text):
         path = self.lab.path(name)
@@ -76,14 +86,12 @@ class Dnat(Variant):
     name = "nft-dnat"
     what = "nftables DNAT with connection tracking on the relay"
     programs = ("nft",)
+    offset = 1000
 
     def start(self):
-        rules = "".join(f"tcp dport {service + 1000} dnat to {topology.AGENT4}:{service}\n" for service in SERVICES)
+        rules = "".join(f"tcp dport {service + self.offset} dnat to {topology.AGENT4}:{service}\n" for service in SERVICES)
         self.lab.net.relay.run("nft", "-f", "-", text="table ip bench {\nchain pre {\n"
                                f"type nat hook prerouting priority dstnat;\n{rules}}}\n}}\n")
-
-    def place(self, service):
-        return topology.RELAY4, service + 1000
 
 
 class Netferry(Variant):
@@ -112,9 +120,6 @@ class Netferry(Variant):
             file.writelines([f'io = "{self.io}"\n', *lines])
         daemon.bin, daemon.environment = self.bin, self.environment
 
-    def place(self, service):
-        return topology.RELAY4, service + self.offset
-
     def processes(self):
         return {"relay": self.relay.relay_pid(), "agent": self.agent.process.pid}
 
@@ -131,7 +136,6 @@ class NetferryEpoll(Netferry):
 
 class TwoHops(Variant):
     """A plain proxy in the relay's place that hands on to the same in the agent's place."""
-    offset = 0
 
     def start(self):
         self.hop("relay", self.lab.net.relay, topology.RELAY4, topology.AGENT4, self.offset, self.offset + 50)
@@ -142,9 +146,6 @@ class TwoHops(Variant):
 
     def hop(self, place, namespace, listen, to, listen_offset, to_offset):
         raise NotImplementedError
-
-    def place(self, service):
-        return topology.RELAY4, service + self.offset
 
 
 class Haproxy(TwoHops):
@@ -208,13 +209,9 @@ class Frp(Variant):
         self.spawn(f"{self.name}-s", self.lab.net.relay, [program("frps"), "-c", server])
         self.wait_listening(self.lab.net.relay, self.port)
         self.spawn(f"{self.name}-c", self.lab.net.agent, [program("frpc"), "-c", client])
-        for service in SERVICES:
-            self.wait_listening(self.lab.net.relay, service + self.offset)
+        self.wait_public()
 
     more_server = ""
-
-    def place(self, service):
-        return topology.RELAY4, service + self.offset
 
 
 class FrpTuned(Frp):
@@ -241,11 +238,7 @@ class Rathole(Variant):
         self.wait_listening(self.lab.net.relay, self.port)
         self.spawn("rathole-c", self.lab.net.agent, [program("rathole"), "--client", self.write(
             "rathole-c.toml", f'[client]\nremote_addr = "{address}"\n{client}')])
-        for service in SERVICES:
-            self.wait_listening(self.lab.net.relay, service + self.offset)
-
-    def place(self, service):
-        return topology.RELAY4, service + self.offset
+        self.wait_public()
 
 
 class Bore(Variant):
@@ -260,9 +253,6 @@ class Bore(Variant):
             self.spawn(f"bore-{service}", agent, [program("bore"), "local", service, "--to", topology.TUNNEL4, "--port",
                                                   service + self.offset])
             self.wait_listening(relay, service + self.offset)
-
-    def place(self, service):
-        return topology.RELAY4, service + self.offset
 
 
 ALL = (Direct, Dnat, Netferry, NetferryEpoll, NetferryTls, Haproxy, Nginx, Socat, Frp, FrpTuned, Rathole, Bore)

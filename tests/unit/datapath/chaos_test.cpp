@@ -1,55 +1,45 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Pairs on a loop whose completions come in any order and whose calls fail: a receiver gets all bytes and EOF, or a
 // prefix and an error; both sockets are closed exactly once; no lease and no operation is left.
-#include "datapath/pair.hpp"
 #include "harness/chaos_loop.hpp"
-#include "harness/loopback.hpp"
-#include "transport/raw_endpoint.hpp"
+#include "unit/datapath/joined_peers.hpp"
 
 namespace nfr::datapath {
 namespace {
 
 using core::FlowEnd;
 using test::Peer;
-using transport::RawEndpoint;
 using namespace std::chrono_literals;
 
 /// A flow between two peers that rests, goes on, or is cut as the seed has it.
-class ChaosFlow final : public PairEvents {
+class ChaosFlow final : private JoinedPeers, public PairEvents {
  public:
   ChaosFlow(test::ChaosLoop& loop, std::mt19937& random) : loop_(loop), random_(random) {
-    test::TcpPair left = test::tcp_pair(random() % 2 == 0 ? 8192 : 0);
-    test::TcpPair right = test::tcp_pair(random() % 2 == 0 ? 8192 : 0);
-    visitor_.fd = std::move(left.theirs);
-    target_.fd = std::move(right.theirs);
-    visitor_.send_seed = target_.receive_seed = 1;
-    target_.send_seed = visitor_.receive_seed = 2;
-    for (Peer* peer : {&visitor_, &target_}) {
+    const auto buffer = [&] { return random() % 2 == 0 ? 8192 : 0; };
+    join(loop, {buffer(), buffer(), 60ms}, *this);
+    for (Peer* peer : {&visitor, &target}) {
       peer->to_send = random() % 100'000;
       peer->fin_after = random() % 4 != 0;
     }
-    pair_ = std::make_unique<Pair>(loop, RawEndpoint::adopt(loop, std::move(left.ours), transport::kVisitorOptions),
-                                   RawEndpoint::adopt(loop, std::move(right.ours), transport::kVisitorOptions),
-                                   std::make_shared<core::FlowCounters>(), 60ms, *this);
-    pair_->start();
+    pair->start();
   }
 
   /// False: it did not come to an end.
   bool run() {
     const auto limit = std::chrono::steady_clock::now() + 20s;
-    while (!(over_ && visitor_.over() && target_.over()) && std::chrono::steady_clock::now() < limit) {
-      visitor_.step();
-      target_.step();
+    while (!(over_ && visitor.over() && target.over()) && std::chrono::steady_clock::now() < limit) {
+      visitor.step();
+      target.step();
       loop_.run_once(1ms);
       disturb();
     }
-    return over_ && visitor_.over() && target_.over();
+    return over_ && visitor.over() && target.over();
   }
 
   void check() const {
     EXPECT_EQ(ends_, 1);
-    EXPECT_FALSE(visitor_.corrupt || target_.corrupt);
-    for (const auto& [sender, receiver] : {std::pair{&visitor_, &target_}, {&target_, &visitor_}}) {
+    EXPECT_FALSE(visitor.corrupt || target.corrupt);
+    for (const auto& [sender, receiver] : {std::pair{&visitor, &target}, {&target, &visitor}}) {
       EXPECT_LE(receiver->received, sender->to_send);
       if (!receiver->eof) continue;
       EXPECT_TRUE(sender->fin_sent);
@@ -65,22 +55,19 @@ class ChaosFlow final : public PairEvents {
   void on_pair_rested() override { rested_ = true; }
 
   void disturb() {
-    if (over_ || pair_->ending()) return;
+    if (over_ || pair->ending()) return;
     if (rested_ && random_() % 3 == 0) {
       rested_ = resting_ = false;
-      pair_->resume();
+      pair->resume();
     } else if (!resting_ && random_() % 40 == 0) {
-      resting_ = pair_->rest();
+      resting_ = pair->rest();
     } else if (random_() % 2000 == 0) {
-      pair_->cut(FlowEnd::kCut);
+      pair->cut(FlowEnd::kCut);
     }
   }
 
   test::ChaosLoop& loop_;
   std::mt19937& random_;
-  Peer visitor_;
-  Peer target_;
-  std::unique_ptr<Pair> pair_;
   bool resting_ = false;
   bool rested_ = false;
   bool over_ = false;

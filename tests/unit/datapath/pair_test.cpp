@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Pair between two TCP connections: exact bytes, every way a flow can end, and what it costs meanwhile. The peers
 // check each byte at its offset; a receiver may see all bytes and EOF, or a prefix and an error, nothing else.
-#include "datapath/pair.hpp"
-
 #include <sys/wait.h>
 
 #include <csignal>
 
-#include "harness/loopback.hpp"
-#include "transport/raw_endpoint.hpp"
+#include "unit/datapath/joined_peers.hpp"
 
 namespace nfr::datapath {
 namespace {
@@ -19,17 +16,9 @@ using transport::RawEndpoint;
 using namespace std::chrono_literals;
 
 /// One flow: visitor peer -- pair -- target peer.
-struct Flow final : PairEvents {
+struct Flow final : JoinedPeers, PairEvents {
   void open(io::Loop& loop, int buffer = 0, Millis idle = 0ms) {
-    test::TcpPair left = test::tcp_pair(buffer);
-    test::TcpPair right = test::tcp_pair(buffer);
-    visitor.fd = std::move(left.theirs);
-    target.fd = std::move(right.theirs);
-    visitor.send_seed = target.receive_seed = 1;
-    target.send_seed = visitor.receive_seed = 2;
-    pair = std::make_unique<Pair>(loop, RawEndpoint::adopt(loop, std::move(left.ours), transport::kVisitorOptions),
-                                  RawEndpoint::adopt(loop, std::move(right.ours), transport::kVisitorOptions), counters,
-                                  idle, *this);
+    join(loop, {buffer, buffer, idle}, *this);
     pair->start();
   }
   void on_pair_ended(FlowEnd why) override {
@@ -38,10 +27,6 @@ struct Flow final : PairEvents {
     pair.reset();
   }
 
-  Peer visitor;
-  Peer target;
-  std::shared_ptr<core::FlowCounters> counters = std::make_shared<core::FlowCounters>();
-  std::unique_ptr<Pair> pair;
   std::optional<FlowEnd> end;
 };
 

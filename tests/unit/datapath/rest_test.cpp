@@ -5,16 +5,12 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
-#include "datapath/pair.hpp"
-#include "harness/loopback.hpp"
-#include "transport/raw_endpoint.hpp"
+#include "unit/datapath/joined_peers.hpp"
 
 namespace nfr::datapath {
 namespace {
 
 using core::FlowEnd;
-using test::Peer;
-using transport::RawEndpoint;
 using namespace std::chrono_literals;
 
 // netinet/tcp.h ends before these; the kernel's struct goes on as linux/tcp.h says.
@@ -45,23 +41,13 @@ std::uint64_t written_to(int socket) {
   return info_of(socket).bytes_acked + static_cast<std::uint64_t>(queued(socket, SIOCOUTQ));
 }
 
-class RestTest : public test::LoopbackTest, public PairEvents {
+class RestTest : public test::LoopbackTest, public JoinedPeers, public PairEvents {
  protected:
   void open(int buffer = 0) {
-    test::TcpPair left = test::tcp_pair(buffer);
-    test::TcpPair right = test::tcp_pair(buffer);
-    visitor.fd = std::move(left.theirs);
-    target.fd = std::move(right.theirs);
-    visitor.send_seed = target.receive_seed = 1;
-    target.send_seed = visitor.receive_seed = 2;
-    visitor_socket = left.ours.get();
-    target_socket = right.ours.get();
+    join(*loop, {buffer, buffer, 0ms}, *this);
     // What the kernel has counted before the first byte of ours (the SYN, on the side that sent it).
     visitor_base = written_to(visitor_socket);
     target_base = written_to(target_socket);
-    pair = std::make_unique<Pair>(*loop, RawEndpoint::adopt(*loop, std::move(left.ours), transport::kVisitorOptions),
-                                  RawEndpoint::adopt(*loop, std::move(right.ours), transport::kVisitorOptions),
-                                  counters, 0ms, *this);
     pair->start();
   }
   void TearDown() override {
@@ -94,14 +80,8 @@ class RestTest : public test::LoopbackTest, public PairEvents {
     EXPECT_EQ(loop->statistics().outstanding, 0U);
   }
 
-  Peer visitor;
-  Peer target;
-  int visitor_socket = -1;
-  int target_socket = -1;
   std::uint64_t visitor_base = 0;
   std::uint64_t target_base = 0;
-  std::shared_ptr<core::FlowCounters> counters = std::make_shared<core::FlowCounters>();
-  std::unique_ptr<Pair> pair;
   std::optional<FlowEnd> end;
   bool rested = false;
   bool released = false;
@@ -205,8 +185,6 @@ TEST_F(RestTest, AReleasedPairIsKnownToNobody) {
 
 TEST_F(RestTest, FinThatArrivesWithTheRestIsPassedOnFirst) {
   for (int i = 0; i < 50; ++i) {
-    visitor = Peer();
-    target = Peer();
     open();
     visitor.fin_after = true;
     visitor.step();
@@ -227,8 +205,6 @@ TEST_F(RestTest, FinThatArrivesWithTheRestIsPassedOnFirst) {
 
 TEST_F(RestTest, AResetBeforeOrWhileItRestsEndsBoth) {
   for (int i = 0; i < 50; ++i) {
-    visitor = Peer();
-    target = Peer();
     end.reset();
     open();
     settle(2ms);
