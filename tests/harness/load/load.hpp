@@ -25,6 +25,9 @@ int connect_error(int socket);
 /// Closes with RST, so that no port waits in TIME_WAIT.
 void close_now(Fd& socket);
 
+/// Seconds of processor time the whole machine has used so far, idle and stolen time left out; steps of 10 ms.
+double machine_busy_seconds();
+
 /// Latencies in microseconds.
 class Latencies {
  public:
@@ -41,7 +44,8 @@ class Latencies {
 
 /// Echoes whatever comes; until SIGTERM.
 Status echo(const net::Endpoint& at);
-/// One byte there and back again and again on each of `connections`. Only what falls into `time` counts.
+/// One byte there and back again and again on each of `connections`. Only what falls into `time` counts, processor time
+/// included: not connecting, which may cost a TLS handshake each.
 Result<nlohmann::json> ping_pong(const net::Endpoint& to, unsigned connections, std::chrono::milliseconds time);
 /// New connections, `at_once` under way, each with a byte there and back.
 Result<nlohmann::json> connects(const net::Endpoint& to, unsigned at_once, std::chrono::milliseconds time);

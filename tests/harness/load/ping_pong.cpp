@@ -94,10 +94,13 @@ Result<nlohmann::json> ping_pong(const net::Endpoint& to, unsigned connections, 
   if (load.connected() < connections) return Error(Code::kUnavailable, "not all connections could be made in 10 s");
   if (const Status warm = load.run_until(SteadyClock::now() + kWarmUp); !warm) return warm.error();
   load.forget_latencies();
+  const double busy_before = machine_busy_seconds();
   const auto began = SteadyClock::now();
   if (const Status went = load.run_until(began + time); !went) return went.error();
   const double seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
-  nlohmann::json out = {{"transactions", load.latencies().count()}, {"seconds", seconds}};
+  nlohmann::json out = {{"transactions", load.latencies().count()},
+                        {"seconds", seconds},
+                        {"busy_s", machine_busy_seconds() - busy_before}};
   load.latencies().put(out, "latency");
   load.close();
   return out;

@@ -4,9 +4,13 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <fstream>
+#include <string>
 
 #include "load/load.hpp"
 
@@ -34,6 +38,16 @@ void close_now(Fd& socket) {
   const linger value{.l_onoff = 1, .l_linger = 0};
   (void)::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &value, sizeof value);
   socket.reset();
+}
+
+double machine_busy_seconds() {
+  std::ifstream stat("/proc/stat");
+  std::string label;
+  std::array<std::uint64_t, 7> ticks{};  // user nice system idle iowait irq softirq
+  stat >> label;
+  for (std::uint64_t& each : ticks) stat >> each;
+  const std::uint64_t busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6];
+  return static_cast<double>(busy) / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
 void Latencies::put(nlohmann::json& into, const std::string& prefix) {
