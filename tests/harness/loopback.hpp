@@ -25,6 +25,7 @@
 #include "harness/chaos_loop.hpp"
 #include "io/loop.hpp"
 #include "net/address.hpp"
+#include "net/tcp_options.hpp"
 #include "transport/endpoint.hpp"
 
 namespace nfr::test {
@@ -63,6 +64,7 @@ inline void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) 
 inline TcpPair tcp_pair(int buffer = 0, bool v6 = false) {
   net::Endpoint address;
   const Fd listener = listen_on_loopback(address, v6);
+  EXPECT_EQ(net::set_options(listener.get()), 0);  // as what the programs accept
   if (buffer > 0) ::setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
   if (buffer > 0) ::setsockopt(listener.get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   TcpPair pair;

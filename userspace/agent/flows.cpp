@@ -15,6 +15,7 @@ namespace {
 
 constexpr Millis kProbeDeadline{2000};
 constexpr std::size_t kProbesMax = 64;
+constexpr Millis kYoung{1000};            // without keepalive
 constexpr Millis kStartDeadline{15'000};  // the relay sends START as soon as it has the channel
 constexpr Millis kWaitMax{15 * 60'000};   // of a channel whose visitor is not there yet
 
@@ -47,10 +48,12 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
 
   void start() { opening_.start(); }
   void cut() { opening_.cut(core::FlowEnd::kShutdown); }
+  void keep_alive() { opening_.keep_alive(); }
 
  private:
   void on_flow_started(const proto::Start& start) override {
     owner_.kept_ -= std::exchange(kept_, false) ? 1 : 0;
+    owner_.keep_alive_later(number_);
     mapping_ = start.mapping;
     visitor_ = start.visitor;
     public_ = start.public_endpoint;
@@ -97,7 +100,12 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
 };
 
 Flows::Flows(io::Loop& loop, Resolver& resolver, const core::Crypto& crypto, std::size_t flow_count_max, Hooks hooks)
-    : loop_(loop), resolver_(resolver), crypto_(crypto), flow_count_max_(flow_count_max), hooks_(std::move(hooks)) {}
+    : loop_(loop),
+      resolver_(resolver),
+      crypto_(crypto),
+      flow_count_max_(flow_count_max),
+      hooks_(std::move(hooks)),
+      keep_alive_timer_(loop, [this] { keep_alive(); }) {}
 
 Flows::~Flows() = default;
 
@@ -160,7 +168,25 @@ void Flows::begin(const proto::Open& open, const datapath::AgentChannel& channel
       [this, open, places = std::move(places)](const proto::Start& start) { return decide(open, start, places); });
   Flow& begun = *flow;
   flows_[last_] = std::move(flow);
+  keep_alive_later(last_);
   begun.start();
+}
+
+/// The options cost four calls a connection, and most connections are over before they could serve.
+void Flows::keep_alive_later(std::uint64_t number) {
+  young_.emplace_back(loop_.now(), number);
+  if (!keep_alive_timer_.armed()) keep_alive_timer_.arm(kYoung);
+}
+
+void Flows::keep_alive() {
+  const Instant born = loop_.now() - kYoung;
+  for (; !young_.empty() && young_.front().first <= born; young_.pop_front()) {
+    const auto found = flows_.find(young_.front().second);
+    if (found != flows_.end()) found->second->keep_alive();
+  }
+  if (young_.empty()) return;
+  const auto left = std::chrono::ceil<Millis>(young_.front().first - born);
+  keep_alive_timer_.arm(left);
 }
 
 void Flows::forget(std::uint64_t number) {

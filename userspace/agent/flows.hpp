@@ -4,9 +4,11 @@
 // its channel is opened.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "agent/resolver.hpp"
 #include "datapath/agent_opening.hpp"
@@ -56,6 +58,8 @@ class Flows {
   using Places = std::vector<datapath::DialPlace>;
   using Located = std::function<void(Result<Places>, proto::RefuseReason)>;
   void forget(std::uint64_t number);
+  void keep_alive_later(std::uint64_t number);
+  void keep_alive();
   /// The allowed places of a target; a name is resolved first. The reason goes with an error.
   void locate(const core::Target& target, const Located& done);
   void begin(const proto::Open& open, const datapath::AgentChannel& channel, Places places);
@@ -73,6 +77,8 @@ class Flows {
   std::uint64_t last_ = 0;
   std::unordered_map<std::uint64_t, std::unique_ptr<Flow>> flows_;
   std::unordered_map<std::uint64_t, std::unique_ptr<datapath::Dial>> probes_;
+  std::deque<std::pair<Instant, std::uint64_t>> young_;  ///< flows by the time of their connections; some are gone
+  io::Timer keep_alive_timer_;
   std::function<void()> stopped_;
 };
 

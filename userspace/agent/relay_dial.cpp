@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "net/tcp_options.hpp"
 #include "proto/http_connect.hpp"
 #include "transport/raw_endpoint.hpp"
 
@@ -65,11 +66,11 @@ void RelayDial::next(Error last) {
 void RelayDial::on_dialled(datapath::Dial::Outcome outcome) {
   const auto finished = std::move(dial_);
   if (outcome.os_errno != 0) return next(outcome.error(shown()));
+  net::set_keepalive(outcome.socket.get(), net::kChannelKeepalive);
   auto engine = tls::Engine::create(context_);
   if (!engine) return next(engine.error());
   handshake_ = std::make_unique<transport::TlsHandshake>(
-      loop_, transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kChannelOptions),
-      std::move(*engine),
+      loop_, transport::RawEndpoint::adopt(loop_, std::move(outcome.socket)), std::move(*engine),
       [this](Result<std::unique_ptr<transport::TlsEndpoint>> result) { on_handshake(std::move(result)); });
   handshake_->start(kHandshakeDeadline);
 }

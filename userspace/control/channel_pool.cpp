@@ -42,8 +42,12 @@ std::optional<ChannelPool::Ready> ChannelPool::take(const Place& place, const Wa
     ready_.erase(channel);
   }
   ++(taken ? counts_.hits : counts_.misses);
-  refill(place, entry);
   return taken;
+}
+
+void ChannelPool::replace(const Place& place) {
+  const auto found = entries_.find(place);
+  if (found != entries_.end()) refill(place, found->second);
 }
 
 /// Ready and asked for are bounded (count_max), ports are not: a visitor must not cost a look at every port.

@@ -54,8 +54,10 @@ class ChannelPool {
   ChannelPool(SessionBook& sessions, core::DataPlane& plane, const Clock& clock, PoolSettings settings)
       : sessions_(sessions), plane_(plane), clock_(clock), settings_(settings) {}
 
-  /// A visitor came for whom `wanted` holds. The channel, if there is one, is the caller's.
+  /// A visitor came for whom `wanted` holds. The channel, if there is one, is the caller's. replace() follows.
   std::optional<Ready> take(const Place& place, const Wanted& wanted);
+  /// Asks for what take() left missing, once the visitor is served.
+  void replace(const Place& place);
   /// Whether a channel of this number is expected from that session.
   bool expects(core::SessionId session, std::uint64_t number) const;
   /// The channel of an expected number, its MAC verified; the number is spent. Keeps or rejects it.

@@ -113,11 +113,15 @@ void FlowBook::serve(Flow& flow, const core::Mapping& mapping) {
   const auto wanted = wanted_at(mapping, port);
   // The range shrank since its listener took the visitor.
   if (!wanted) return refuse(flow.id, fmt::format("port {} is not mapped any more", port.value));
-  const auto ready = pool_.take({mapping.id, port}, *wanted);
-  if (!ready) return ask(flow, *wanted);
-  flow.session = wanted->session->id;
-  flow.leg = wanted->open.leg;
-  begin(flow, ready->channel, ready->number, wanted->session->peer.keys, true);
+  const ChannelPool::Place place{mapping.id, port};
+  if (const auto ready = pool_.take(place, *wanted)) {
+    flow.session = wanted->session->id;
+    flow.leg = wanted->open.leg;
+    begin(flow, ready->channel, ready->number, wanted->session->peer.keys, true);
+  } else {
+    ask(flow, *wanted);
+  }
+  pool_.replace(place);
 }
 
 void FlowBook::ask(Flow& flow, const ChannelPool::Wanted& wanted) {

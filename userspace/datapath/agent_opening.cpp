@@ -8,8 +8,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/assert.hpp"
+#include "net/tcp_options.hpp"
 
 namespace nfr::datapath {
 
@@ -21,73 +23,69 @@ AgentOpening::AgentOpening(io::Loop& loop, const core::Crypto& crypto, AgentChan
                            const AgentOpeningOptions& options, Decide decide, AgentFlowEvents& events)
     : loop_(loop),
       crypto_(crypto),
-      where_(std::move(channel)),
-      options_(options),
-      decide_(std::move(decide)),
-      events_(events) {}
+      events_(events),
+      head_(new Head{std::move(channel), options, std::move(decide), nullptr, std::nullopt, {}, 0}) {}
 
 AgentOpening::~AgentOpening() = default;
 
 void AgentOpening::start() {
   dial_ = std::make_unique<Dial>(loop_, [this](Dial::Outcome outcome) { on_relay_dialled(std::move(outcome)); });
-  dial_->start(where_.relay, options_.relay_deadline);
+  dial_->start(head_->where.relay, head_->options.relay_deadline);
 }
 
 void AgentOpening::on_relay_dialled(Dial::Outcome outcome) {
   dial_.reset();
   if (outcome_) return report();  // cut meanwhile
   if (outcome.os_errno != 0) {
-    return close(outcome.error(fmt::format("channel to {}", where_.relay.endpoint.text())));
+    return close(outcome.error(fmt::format("channel to {}", head_->where.relay.endpoint.text())));
   }
-  if (where_.leg == core::Leg::kTls) return start_tls(std::move(outcome.socket));
-  on_channel(transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kChannelOptions));
+  channel_socket_ = outcome.socket.get();
+  if (head_->where.leg == core::Leg::kTls) return start_tls(std::move(outcome.socket));
+  on_channel(transport::RawEndpoint::adopt(loop_, std::move(outcome.socket)));
 }
 
 void AgentOpening::start_tls(Fd socket) {
   state_ = State::kHandshake;
-  const core::Key psk = tls::channel_psk(crypto_, where_.keys, where_.name.number);
-  auto context = tls::Context::agent_channel(proto::psk_identity(where_.name.session, where_.name.number), psk);
+  const core::Key psk = tls::channel_psk(crypto_, head_->where.keys, head_->where.name.number);
+  auto context =
+      tls::Context::agent_channel(proto::psk_identity(head_->where.name.session, head_->where.name.number), psk);
   if (!context) return close(context.error());
   auto engine = tls::Engine::create(*context);
   if (!engine) return close(engine.error());
-  auto raw = transport::RawEndpoint::adopt(loop_, std::move(socket), transport::kChannelOptions);
+  auto raw = transport::RawEndpoint::adopt(loop_, std::move(socket));
   handshake_ = std::make_unique<transport::TlsHandshake>(
       loop_, std::move(raw), std::move(*engine),
       [this](Result<std::unique_ptr<transport::TlsEndpoint>> result) { on_handshake(std::move(result)); });
-  handshake_->start(options_.relay_deadline);
+  handshake_->start(head_->options.relay_deadline);
 }
 
 void AgentOpening::on_handshake(Result<std::unique_ptr<transport::TlsEndpoint>> result) {
   handshake_.reset();
   if (outcome_) return report();  // cut: the handshake has closed the socket
-  if (!result) return close(result.error().context(fmt::format("channel to {}", where_.relay.endpoint.text())));
+  if (!result) return close(result.error().context(fmt::format("channel to {}", head_->where.relay.endpoint.text())));
   on_channel(std::move(*result));
 }
 
 void AgentOpening::on_channel(std::unique_ptr<transport::Endpoint> channel) {
-  state_ = State::kPreface;
-  channel_ = std::move(channel);
-  exact_ = std::make_unique<Exact>(loop_, *channel_);
-  const auto preface = proto::encode_preface(crypto_, where_.keys.to_relay, where_.name);
-  exact_->write(preface, options_.relay_deadline, [this](Exact::End end) { on_preface_sent(end); });
-}
-
-void AgentOpening::on_preface_sent(Exact::End end) {
-  if (end != Exact::End::kDone) return fail_exact(end, "sending the preface");
   state_ = State::kAwaitStart;
-  exact_->read(NFR_START_BYTES, options_.start_deadline, [this](Exact::End result) { on_start(result); });
+  channel_ = std::move(channel);
+  head_->exact = std::make_unique<Exact>(loop_, *channel_);
+  const auto preface = proto::encode_preface(crypto_, head_->where.keys.to_relay, head_->where.name);
+  head_->exact->exchange(preface, NFR_START_BYTES, head_->options.start_deadline,
+                         [this](Exact::End end) { on_start(end); });
 }
 
 void AgentOpening::on_start(Exact::End end) {
   if (end != Exact::End::kDone) return fail_exact(end, "waiting for START");
-  auto start = proto::decode_start(crypto_, where_.keys.to_agent, where_.name, exact_->bytes());
+  auto start = proto::decode_start(crypto_, head_->where.keys.to_agent, head_->where.name, head_->exact->bytes());
   // Not answered: whoever sent it does not hold the session's keys, or does not keep the protocol.
   if (!start) return close(start.error());
-  start_ = *start;
-  events_.on_flow_started(*start_);
+  head_->start = *start;
+  flow_ = start->flow;
+  events_.on_flow_started(*head_->start);
   if (state_ == State::kClosing) return;  // cut from inside
-  decision_ = decide_(*start_);
-  if (decision_.targets.empty()) return refuse(decision_.refused);
+  head_->decision = head_->decide(*head_->start);
+  if (head_->decision.targets.empty()) return refuse(head_->decision.refused);
   state_ = State::kDialTarget;
   channel_->set_events(this);
   channel_->watch_reset();  // a visitor that goes away ends the dialling
@@ -95,33 +93,34 @@ void AgentOpening::on_start(Exact::End end) {
 }
 
 void AgentOpening::dial_target() {
-  const DialPlace& target = decision_.targets[next_target_++];
+  const DialPlace& target = head_->decision.targets[head_->next_target++];
   dial_ = std::make_unique<Dial>(loop_, [this](Dial::Outcome outcome) { on_target_dialled(std::move(outcome)); });
-  dial_->start(target, options_.target_deadline);
+  dial_->start(target, head_->options.target_deadline);
 }
 
 void AgentOpening::on_target_dialled(Dial::Outcome outcome) {
   dial_.reset();
   if (outcome_) return report_if_over();
   dial_time_ = outcome.took;
-  if (outcome.os_errno != 0 && next_target_ < decision_.targets.size()) return dial_target();
+  if (outcome.os_errno != 0 && head_->next_target < head_->decision.targets.size()) return dial_target();
   if (outcome.os_errno != 0) return refuse(proto::refuse_from_errno(outcome.os_errno));
   if (!send_prelude(outcome.socket.get())) return refuse(RefuseReason::target_error);
   state_ = State::kAnswer;
-  auto target = transport::RawEndpoint::adopt(loop_, std::move(outcome.socket), transport::kVisitorOptions);
+  target_socket_ = outcome.socket.get();
+  auto target = transport::RawEndpoint::adopt(loop_, std::move(outcome.socket));
   transport::Endpoint& channel = *channel_;
-  pair_ = std::make_unique<Pair>(loop_, std::move(channel_), std::move(target), counters_, decision_.idle_timeout,
+  pair_ = std::make_unique<Pair>(loop_, std::move(channel_), std::move(target), counters_, head_->decision.idle_timeout,
                                  static_cast<PairEvents&>(*this));
-  exact_ = std::make_unique<Exact>(loop_, channel);
+  head_->exact = std::make_unique<Exact>(loop_, channel);
   const auto dial_us = std::min<std::int64_t>(dial_time_.count(), std::numeric_limits<std::uint32_t>::max());
-  const proto::Answer ready{start_->flow, std::nullopt, static_cast<std::uint32_t>(dial_us)};
-  exact_->write(proto::encode_answer(crypto_, where_.keys.to_relay, where_.name, ready), options_.relay_deadline,
-                [this](Exact::End end) { on_ready_sent(end); });
+  const proto::Answer ready{flow_, std::nullopt, static_cast<std::uint32_t>(dial_us)};
+  head_->exact->write(proto::encode_answer(crypto_, head_->where.keys.to_relay, head_->where.name, ready),
+                      head_->options.relay_deadline, [this](Exact::End end) { on_ready_sent(end); });
 }
 
 /// At once: the send buffer of a new connection is empty and holds much more than a prelude.
 bool AgentOpening::send_prelude(int target) const {
-  const std::string& bytes = decision_.prelude;
+  const std::string& bytes = head_->decision.prelude;
   if (bytes.empty()) return true;
   return ::send(target, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT) == static_cast<ssize_t>(bytes.size());
 }
@@ -131,22 +130,29 @@ void AgentOpening::on_ready_sent(Exact::End end) {
   if (end != Exact::End::kDone) return pair_->cut(FlowEnd::kVisitorReset);
   state_ = State::kPaired;
   pair_->start();
-  events_.on_flow_ready(start_->flow, dial_time_);
+  head_.reset();
+  events_.on_flow_ready(flow_, dial_time_);
+}
+
+void AgentOpening::keep_alive() {
+  if (state_ == State::kClosing || (pair_ && pair_->ending())) return;
+  if (channel_socket_ >= 0) net::set_keepalive(std::exchange(channel_socket_, -1), net::kChannelKeepalive);
+  if (target_socket_ >= 0) net::set_keepalive(std::exchange(target_socket_, -1), net::kVisitorKeepalive);
 }
 
 void AgentOpening::refuse(RefuseReason reason) {
   state_ = State::kRefuse;
   outcome_ = reason;
-  const proto::Answer refused{start_->flow, reason, 0};
-  exact_->write(proto::encode_answer(crypto_, where_.keys.to_relay, where_.name, refused), options_.linger,
-                [this](Exact::End end) { on_refusal_sent(end); });
+  const proto::Answer refused{flow_, reason, 0};
+  head_->exact->write(proto::encode_answer(crypto_, head_->where.keys.to_relay, head_->where.name, refused),
+                      head_->options.linger, [this](Exact::End end) { on_refusal_sent(end); });
 }
 
 /// The relay closes a refused channel; an RST from here could overtake the answer's retransmission.
 void AgentOpening::on_refusal_sent(Exact::End end) {
   if (end != Exact::End::kDone) return close(*outcome_);
   state_ = State::kLinger;
-  exact_->read(1, options_.linger, [this](Exact::End) { close(*outcome_); });
+  head_->exact->read(1, head_->options.linger, [this](Exact::End) { close(*outcome_); });
 }
 
 void AgentOpening::on_error(int) {
@@ -155,7 +161,7 @@ void AgentOpening::on_error(int) {
 
 AgentOpening::Outcome AgentOpening::cut_outcome(FlowEnd why) const {
   if (outcome_) return *outcome_;
-  if (start_) return why;
+  if (head_->start) return why;
   return Error(Code::kUnavailable, "channel cut before a visitor came");
 }
 
@@ -174,7 +180,7 @@ void AgentOpening::cut(FlowEnd why) {
 void AgentOpening::fail_exact(Exact::End end, std::string_view what) {
   switch (end) {
     case Exact::End::kTimeout: return close(Error(Code::kTimeout, fmt::format("{}: no answer", what)));
-    case Exact::End::kError: return close(Error::system(what, exact_->os_errno()));
+    case Exact::End::kError: return close(Error::system(what, head_->exact->os_errno()));
     default: return close(Error(Code::kUnavailable, fmt::format("{}: the relay closed the channel", what)));
   }
 }
@@ -186,7 +192,7 @@ void AgentOpening::close(Outcome outcome) {
   state_ = State::kClosing;
   if (dial_) dial_->cancel();
   if (!channel_) return report_if_over();
-  if (exact_) exact_->abandon();
+  if (head_->exact) head_->exact->abandon();
   channel_->set_events(this);
   channel_->close(CloseMode::kReset);
 }
@@ -201,7 +207,7 @@ void AgentOpening::report_if_over() {
 }
 
 void AgentOpening::on_pair_ended(FlowEnd end) {
-  exact_->abandon();
+  if (head_) head_->exact->abandon();
   outcome_ = end;
   report();
 }
@@ -210,8 +216,8 @@ void AgentOpening::report() {
   state_ = State::kClosing;
   const Outcome outcome = std::move(*outcome_);
   if (const Error* error = std::get_if<Error>(&outcome)) return events_.on_channel_failed(*error);
-  if (const auto* reason = std::get_if<RefuseReason>(&outcome)) return events_.on_flow_refused(start_->flow, *reason);
-  events_.on_flow_ended(start_->flow, std::get<FlowEnd>(outcome));
+  if (const auto* reason = std::get_if<RefuseReason>(&outcome)) return events_.on_flow_refused(flow_, *reason);
+  events_.on_flow_ended(flow_, std::get<FlowEnd>(outcome));
 }
 
 }  // namespace nfr::datapath

@@ -3,7 +3,7 @@
 // target, answer, then a Pair until the end. Owned by the agent's data path, on its loop's thread. Whether a target
 // is allowed is decided by the callback it is given.
 //
-// kDialRelay -> kHandshake (tls) -> kPreface -> kAwaitStart -> kDialTarget -> kAnswer -> kPaired
+// kDialRelay -> kHandshake (tls) -> kAwaitStart -> kDialTarget -> kAnswer -> kPaired
 //                                                  \-> kRefuse -> kLinger -> kClosing;   any -> kClosing by cut or
 //                                                  error
 #pragma once
@@ -41,7 +41,7 @@ struct TargetDecision {
 };
 
 struct AgentOpeningOptions {
-  Millis relay_deadline{10'000};  ///< connect, TLS and preface, each
+  Millis relay_deadline{10'000};  ///< connect and TLS, each
   Millis start_deadline{0};       ///< from preface to START; 0: waits for ever (a pooled channel)
   Millis target_deadline{5'000};
   Millis linger{5'000};  ///< for the relay to take a REFUSED
@@ -70,21 +70,13 @@ class AgentOpening final : private PairEvents, private transport::EndpointEvents
   /// Ends it in any state, by RST; the last event follows, not from inside.
   void cut(core::FlowEnd why);
 
+  /// Keepalive on the connections there are: they have lived for a moment, and most never do. May be repeated.
+  void keep_alive();
+
   const std::shared_ptr<core::FlowCounters>& counters() const { return counters_; }  ///< from the visitor's view
 
  private:
-  enum class State {
-    kDialRelay,
-    kHandshake,
-    kPreface,
-    kAwaitStart,
-    kDialTarget,
-    kAnswer,
-    kPaired,
-    kRefuse,
-    kLinger,
-    kClosing
-  };
+  enum class State { kDialRelay, kHandshake, kAwaitStart, kDialTarget, kAnswer, kPaired, kRefuse, kLinger, kClosing };
   using Exact = transport::ExactIo;
   using Outcome = std::variant<Error, proto::RefuseReason, core::FlowEnd>;
 
@@ -92,7 +84,6 @@ class AgentOpening final : private PairEvents, private transport::EndpointEvents
   void start_tls(Fd socket);
   void on_handshake(Result<std::unique_ptr<transport::TlsEndpoint>> result);
   void on_channel(std::unique_ptr<transport::Endpoint> channel);
-  void on_preface_sent(Exact::End end);
   void on_start(Exact::End end);
   void dial_target();
   void on_target_dialled(Dial::Outcome outcome);
@@ -116,11 +107,19 @@ class AgentOpening final : private PairEvents, private transport::EndpointEvents
   void report_if_over();
   void report();
 
+  /// What is not needed any more once the flow runs: thousands of idle ones should not pay for it.
+  struct Head {
+    const AgentChannel where;
+    const AgentOpeningOptions options;
+    const Decide decide;
+    std::unique_ptr<Exact> exact;
+    std::optional<proto::Start> start;
+    TargetDecision decision;
+    std::size_t next_target = 0;
+  };
+
   io::Loop& loop_;
   const core::Crypto& crypto_;
-  const AgentChannel where_;
-  const AgentOpeningOptions options_;
-  Decide decide_;
   AgentFlowEvents& events_;
   std::shared_ptr<core::FlowCounters> counters_ = std::make_shared<core::FlowCounters>();
 
@@ -130,11 +129,11 @@ class AgentOpening final : private PairEvents, private transport::EndpointEvents
   std::unique_ptr<transport::TlsHandshake> handshake_;
   std::unique_ptr<transport::Endpoint> channel_;
   std::unique_ptr<Pair> pair_;  // owns the channel from kAnswer on
-  std::unique_ptr<Exact> exact_;
-  std::optional<proto::Start> start_;
-  TargetDecision decision_;
-  std::size_t next_target_ = 0;
+  std::unique_ptr<Head> head_;  // null from kPaired on
+  core::FlowId flow_;           // none before START
   Micros dial_time_{0};
+  int channel_socket_ = -1;  // until it has keepalive; open while the opening is not closing
+  int target_socket_ = -1;
 };
 
 }  // namespace nfr::datapath

@@ -16,16 +16,18 @@
 namespace nfr::datapath {
 namespace {
 
-net::Endpoint name_of(int socket, int (*get_name)(int, sockaddr*, socklen_t*)) {
+net::Endpoint local_name(int socket) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
-  if (get_name(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
   return net::Endpoint::from_sockaddr(storage);
 }
 
 constexpr int kThreadShift = 48;      // a VisitorRef's id: thread above, count below
 constexpr unsigned kAcceptTurn = 16;  // visitors of one listener before the others have their turn
+constexpr Micros kCrowd{250};         // visitors who come so closely one after the other may have more behind them
 constexpr Millis kSeatPause{10};      // until seats are looked for again
+constexpr Millis kReadyPause{2};      // until it is told that flows run
 constexpr std::chrono::minutes kSaying{1};
 
 }  // namespace
@@ -40,14 +42,22 @@ class DataCore::Listening final : public io::Operation {
   core::MappingId mapping() const { return mapping_; }
   void await() { core_.loop_.poll(*this, socket_.get(), POLLIN); }
 
-  /// At most `most`; then waits for more visitors, or for seats.
+  /// At most `most`; then waits for more visitors, or for seats. A lonely visitor is not worth a call that finds nobody
+  /// behind it.
   void accept(unsigned most) {
-    while (most-- > 0) {
+    const Instant last = std::exchange(last_accept_, core_.loop_.now());
+    const bool crowded = last_accept_ - last < kCrowd;
+    unsigned count = 0;
+    while (count < most) {
       Seat seat(core_.options_.seats);
       if (!seat.taken()) return core_.on_no_seat(*this);
-      Fd accepted(::accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      sockaddr_storage from{};
+      socklen_t length = sizeof from;
+      Fd accepted(::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (accepted.valid()) {
-        core_.on_accepted(*this, std::move(accepted), std::move(seat));
+        ++count;
+        core_.on_accepted(*this, std::move(accepted), net::Endpoint::from_sockaddr(from), std::move(seat));
+        if (!crowded) break;
       } else if (errno == EAGAIN) {
         break;
       } else if (io::judge_accept_error(errno) != io::AcceptVerdict::kAgain) {
@@ -85,6 +95,7 @@ class DataCore::Listening final : public io::Operation {
   const core::MappingId mapping_;
   Fd socket_;
   bool dropped_ = false;
+  Instant last_accept_{};
   io::Timer later_;
 };
 
@@ -133,6 +144,7 @@ DataCore::DataCore(io::Loop& loop, const core::Crypto& crypto, const DataOptions
       options_(options),
       events_(events),
       seat_timer_(loop, [this] { look_for_seats(); }),
+      ready_timer_(loop, [this] { tell_ready(); }),
       soon_(loop, [this] { check_stopped(); }) {
   NFR_ASSERT(options_.seats != nullptr);
 }
@@ -178,13 +190,12 @@ void DataCore::warn_short(int error) {
   io::log_accept_pause(error);
 }
 
-void DataCore::on_accepted(Listening& listening, Fd socket, Seat seat) {
-  if (stopping_ || waiting_.size() >= options_.waiting_max) return transport::set_reset_on_close(socket.get());
-  const net::Endpoint from = name_of(socket.get(), ::getpeername);
-  const net::Endpoint local = name_of(socket.get(), ::getsockname);
+void DataCore::on_accepted(Listening& listening, Fd socket, const net::Endpoint& from, Seat seat) {
+  if (stopping_ || waiting_.size() >= options_.waiting_max) return;  // RST
+  const net::Endpoint local = local_name(socket.get());
   const std::uint64_t id = (std::uint64_t{options_.thread} << kThreadShift) + ++last_visitor_;
   const core::VisitorRef ref{options_.thread, id};
-  auto endpoint = transport::RawEndpoint::adopt(loop_, std::move(socket), transport::kVisitorOptions);
+  auto endpoint = transport::RawEndpoint::adopt(loop_, std::move(socket));
   waiting_.emplace(id, std::make_unique<Waiting>(*this, ref, std::move(endpoint), std::move(seat)));
   events_.visitor_arrived(ref, listening.mapping(), from, local);
 }
@@ -210,11 +221,21 @@ void DataCore::refuse(core::VisitorRef visitor) {
   if (found != waiting_.end()) found->second->leave();
 }
 
+/// That flows run is told a little later, together with what comes next: it wakes the control thread for nothing.
+void DataCore::on_flow_ready(core::FlowId flow, Micros dial) {
+  ready_.push_back({flow, dial});
+  if (!ready_timer_.armed()) ready_timer_.arm(kReadyPause);
+}
+
+void DataCore::tell_ready() {
+  for (const auto& [flow, dial] : ready_) events_.flow_ready(flow, dial);
+  ready_.clear();
+}
+
 void DataCore::start(core::VisitorRef visitor, transport::Carrier channel, core::FlowSpec spec) {
   NFR_ASSERT(channel.socket.valid() && spec.counters != nullptr && !flows_.contains(spec.id));
   const auto found = waiting_.find(visitor.id);
   if (stopping_ || found == waiting_.end() || found->second->leaving()) {
-    transport::set_reset_on_close(channel.socket.get());
     return events_.flow_ended(spec.id, stopping_ ? core::FlowEnd::kShutdown : core::FlowEnd::kVisitorReset);
   }
   auto endpoint = found->second->take();
@@ -256,6 +277,7 @@ void DataCore::on_flow_refused(core::FlowId flow, proto::RefuseReason reason) {
 }
 
 void DataCore::on_flow_ended(core::FlowId flow, core::FlowEnd end) {
+  tell_ready();
   events_.flow_ended(flow, end);
   forget(flow);
 }

@@ -9,6 +9,8 @@
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "base/fd.hpp"
 #include "core/seams.hpp"
@@ -73,7 +75,7 @@ class DataCore final : private RelayFlowEvents {
   friend class Listening;
   friend class Waiting;
 
-  void on_accepted(Listening& listening, Fd socket, Seat seat);
+  void on_accepted(Listening& listening, Fd socket, const net::Endpoint& from, Seat seat);
   void on_no_seat(Listening& listening);
   void forget_seatless(Listening& listening);
   void look_for_seats();
@@ -81,7 +83,8 @@ class DataCore final : private RelayFlowEvents {
   void on_listening_over(Listening& listening);
   void on_waiting_gone(Waiting& waiting);
   void on_waiting_closed(Waiting& waiting);
-  void on_flow_ready(core::FlowId flow, Micros dial) override { events_.flow_ready(flow, dial); }
+  void on_flow_ready(core::FlowId flow, Micros dial) override;
+  void tell_ready();
   void on_flow_refused(core::FlowId flow, proto::RefuseReason reason) override;
   void on_flow_ended(core::FlowId flow, core::FlowEnd end) override;
   void on_channel_lost(core::FlowId flow, std::unique_ptr<transport::Endpoint> visitor) override;
@@ -99,6 +102,8 @@ class DataCore final : private RelayFlowEvents {
   std::unordered_map<RelayOpening*, std::unique_ptr<RelayOpening>> lost_;  ///< whose channels are being closed
   std::deque<Listening*> seatless_;  ///< with visitors in their queues and no seat for them
   io::Timer seat_timer_;
+  std::vector<std::pair<core::FlowId, Micros>> ready_;  ///< not told yet
+  io::Timer ready_timer_;
   Instant next_warning_{};
   std::uint64_t last_visitor_ = 0;
   std::function<void()> stopped_;

@@ -10,22 +10,25 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "base/assert.hpp"
-#include "transport/raw_endpoint.hpp"
+#include "net/tcp_options.hpp"
 
 namespace nfr::datapath {
 namespace {
 
-bool connected_to_itself(int socket) {
-  sockaddr_storage local{};
-  sockaddr_storage remote{};
-  socklen_t local_length = sizeof local;
-  socklen_t remote_length = sizeof remote;
-  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&local), &local_length) != 0) return false;
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&remote), &remote_length) != 0) return false;
-  if (local.ss_family == AF_UNIX) return false;
-  return net::Endpoint::from_sockaddr(local) == net::Endpoint::from_sockaddr(remote);
+std::optional<net::Endpoint> name_of(int socket, int (*get_name)(int, sockaddr*, socklen_t*)) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (get_name(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
+  return net::Endpoint::from_sockaddr(storage);
+}
+
+bool connected_to_itself(int socket, const DialPlace& to) {
+  if (!to.unix_path.empty()) return false;
+  const auto local = name_of(socket, ::getsockname);
+  return local && local->port == to.endpoint.port && local == name_of(socket, ::getpeername);
 }
 
 socklen_t unix_sockaddr(const std::string& path, sockaddr_storage& out) {
@@ -58,12 +61,8 @@ void Dial::start(const DialPlace& to, Millis deadline) {
   const bool is_unix = !to.unix_path.empty();
   const socklen_t length = is_unix ? unix_sockaddr(to.unix_path, address) : to.endpoint.to_sockaddr(address);
   socket_.reset(::socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, is_unix ? 0 : IPPROTO_TCP));
-  if (!socket_.valid()) {
-    stopped_ = errno;
-    soon_.arm(Millis{0});
-    return;
-  }
-  transport::set_reset_on_close(socket_.get());
+  stopped_ = socket_.valid() ? net::set_options(socket_.get()) : errno;
+  if (stopped_ != 0) return soon_.arm(Millis{0});
   deadline_.arm(deadline);
   loop_.connect(connect_, socket_.get(), address, length);
 }
@@ -103,7 +102,7 @@ void Dial::end(int os_errno) {
   deadline_.disarm();
   soon_.disarm();
   // A port of the ephemeral range that nobody listens on can connect to itself on loopback.
-  if (os_errno == 0 && connected_to_itself(socket_.get())) os_errno = ECONNREFUSED;
+  if (os_errno == 0 && connected_to_itself(socket_.get(), to_)) os_errno = ECONNREFUSED;
   if (os_errno != 0) socket_.reset();
   const auto took = std::chrono::duration_cast<Micros>(std::chrono::steady_clock::now() - began_);
   auto done = std::move(done_);

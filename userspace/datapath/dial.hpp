@@ -27,7 +27,7 @@ struct DialPlace {
 class Dial {
  public:
   struct Outcome {
-    Fd socket;         ///< connected, SO_LINGER {1,0} set; invalid on failure
+    Fd socket;         ///< connected, with net::set_options(), without keepalive; invalid on failure
     int os_errno = 0;  ///< 0, or why not; ETIMEDOUT at the deadline, ECANCELED after cancel()
     Micros took{0};
     std::string detail;  ///< what the proxy said against it; empty: os_errno tells all

@@ -47,12 +47,13 @@ class RelayOpening final : private PairEvents, private transport::EndpointEvents
 
  private:
   Pair& join();
-  void on_start_sent(transport::ExactIo::End end);
+  void on_silence();
   void on_answer(transport::ExactIo::End end);
   void on_pair_ended(core::FlowEnd end) override;
   void refuse(proto::RefuseReason reason);
   void broken();
   bool asking() const { return !lost_ && !pair_; }
+  proto::ChannelName channel_name() const;
 
   // The visitor while the agent is asked, the channel after it was lost.
   void on_data(std::span<const std::byte>) override {}
@@ -62,18 +63,23 @@ class RelayOpening final : private PairEvents, private transport::EndpointEvents
   void on_error(int os_errno) override;
   void on_closed() override;
 
-  proto::ChannelName channel_name() const { return {spec_.session, spec_.channel_kind, spec_.channel_number}; }
+  /// What is not needed any more once the flow runs: thousands of idle ones should not pay for it.
+  struct Asking {
+    const core::FlowSpec spec;
+    const Millis answer_deadline;
+    const int channel_socket;  // the channel's, for its options; open while the channel is
+    transport::ExactIo exact;
+    io::Timer silence;  // of a channel that stood ready
+  };
 
   io::Loop& loop_;
   const core::Crypto& crypto_;
-  const core::FlowSpec spec_;
-  const Millis answer_deadline_;
+  const core::FlowId id_;
   RelayFlowEvents& events_;
-  const int channel_socket_;  // the channel's, for its options; open while the channel is
   std::unique_ptr<transport::Endpoint> visitor_;
   std::unique_ptr<transport::Endpoint> channel_;
-  std::optional<Pair> pair_;  // owns and closes both from the answer on
-  transport::ExactIo exact_;
+  std::optional<Pair> pair_;        // owns and closes both from the answer on
+  std::unique_ptr<Asking> asking_;  // null once READY was read
   std::optional<proto::RefuseReason> refused_;
   bool lost_ = false;
 };

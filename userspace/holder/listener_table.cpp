@@ -10,6 +10,7 @@
 
 #include "base/assert.hpp"
 #include "holder/port_owner.hpp"
+#include "net/tcp_options.hpp"
 
 namespace nfr::holder {
 namespace {
@@ -27,19 +28,20 @@ int set_option(const Fd& socket, int level, int name, int value) {
   return ::setsockopt(socket.get(), level, name, &value, sizeof value);
 }
 
-// What is accepted inherits it. A relay process that is killed between the kernel's accept and its own first look at
+// What is accepted inherits them. A relay process that is killed between the kernel's accept and its own first look at
 // the connection (it may wait in a completion queue) would otherwise end a visitor by FIN, as if all had been said.
-int reset_on_close(const Fd& socket) {
-  const linger reset{.l_onoff = 1, .l_linger = 0};
-  return ::setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+int set_inherited(const Fd& socket, ListenerKind kind) {
+  net::set_keepalive(socket.get(), kind == ListenerKind::kTunnel ? net::kChannelKeepalive : net::kVisitorKeepalive);
+  return net::set_options(socket.get());
 }
 
 // The first socket of a group binds without SO_REUSEPORT, so that a program of the same user that listens with it
 // is noticed instead of sharing the port; it joins the option afterwards, which lets the others of the group bind.
-int bind_socket(const Fd& socket, const net::Endpoint& endpoint, bool first) {
+int bind_socket(const Fd& socket, const net::Endpoint& endpoint, ListenerKind kind, bool first) {
   sockaddr_storage address{};
   const socklen_t length = endpoint.to_sockaddr(address);
-  if (set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) < 0 || reset_on_close(socket) < 0) return errno;
+  if (set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1) < 0) return errno;
+  if (const int error = set_inherited(socket, kind); error != 0) return error;
   const int v6_only = endpoint.address.is_wildcard() ? 0 : 1;
   if (!endpoint.address.is_v4() && set_option(socket, IPPROTO_IPV6, IPV6_V6ONLY, v6_only) < 0) return errno;
   if (!first && set_option(socket, SOL_SOCKET, SO_REUSEPORT, 1) < 0) return errno;
@@ -59,7 +61,7 @@ std::optional<OpenFailure> ListenerTable::add_socket(Group& group, bool first) {
   const int family = group.bound.address.is_v4() ? AF_INET : AF_INET6;
   Fd socket(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP));
   if (!socket.valid()) return OpenFailure{Code::kSystem, errno, {}};
-  if (const int error = bind_socket(socket, group.bound, first); error != 0) {
+  if (const int error = bind_socket(socket, group.bound, group.kind, first); error != 0) {
     return OpenFailure{Code::kSystem, error, error == EADDRINUSE ? port_owner(group.bound) : std::string()};
   }
   group.sockets.push_back(socket.get());

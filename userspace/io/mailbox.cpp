@@ -18,15 +18,22 @@ Result<Fd> Mailbox::make_eventfd(int flags) {
   return fd;
 }
 
+// The write comes after the lock: whoever it wakes takes the lock at once.
 void Mailbox::post(Work work) {
-  const std::lock_guard lock(mutex_);
-  posted_.push_back(std::move(work));
-  write_once();
+  {
+    const std::lock_guard lock(mutex_);
+    posted_.push_back(std::move(work));
+    if (std::exchange(written_, true)) return;
+  }
+  write();
 }
 
 void Mailbox::wake() {
-  const std::lock_guard lock(mutex_);
-  write_once();
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(written_, true)) return;
+  }
+  write();
 }
 
 std::vector<Mailbox::Work> Mailbox::take() {
@@ -46,8 +53,7 @@ void Mailbox::drop() {
   }
 }
 
-void Mailbox::write_once() {
-  if (std::exchange(written_, true)) return;
+void Mailbox::write() {
   const std::uint64_t one = 1;
   NFR_ASSERT(::write(fd_.get(), &one, sizeof(one)) == sizeof(one));
 }

@@ -29,12 +29,12 @@ class Mailbox {
   int fd() const { return fd_.get(); }
 
  private:
-  void write_once();  // under mutex_
+  void write();  // by whoever set written_
 
   Fd fd_;
   std::mutex mutex_;
   std::vector<Work> posted_;
-  bool written_ = false;
+  bool written_ = false;  // or about to be; until take()
 };
 
 }  // namespace nfr::io

@@ -6,8 +6,6 @@
 namespace nfr::relayd {
 
 void KeptChannels::keep(core::ChannelRef channel, transport::Carrier carrier) {
-  // A plain one comes as it was accepted: keepalive finds those whose agent is gone without a word.
-  if (!carrier.engine) transport::set_options(carrier.socket.get(), transport::kChannelOptions);
   kept_.emplace(channel, std::move(carrier));
 }
 

@@ -23,7 +23,7 @@ class KeptChannels {
   std::size_t count() const { return kept_.size(); }
 
  private:
-  std::map<core::ChannelRef, transport::Carrier> kept_;  ///< with SO_LINGER {1,0}
+  std::map<core::ChannelRef, transport::Carrier> kept_;
 };
 
 }  // namespace nfr::relayd

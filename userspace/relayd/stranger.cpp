@@ -10,22 +10,25 @@ namespace {
 constexpr std::size_t kBudgetBytes = 4096;  // before a ClientHello is whole
 constexpr std::size_t kRecordHeaderBytes = 5;
 
+net::Endpoint peer_of(int socket) {
+  sockaddr_storage storage{};
+  socklen_t length = sizeof storage;
+  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
+  return net::Endpoint::from_sockaddr(storage);
+}
+
 }  // namespace
 
-Stranger::Stranger(io::Loop& loop, Fd socket, const net::Endpoint& from, Millis deadline, StrangerEvents& events)
+Stranger::Stranger(io::Loop& loop, Fd socket, Millis deadline, StrangerEvents& events)
     : loop_(loop),
       socket_(std::move(socket)),
-      from_(from),
       deadline_at_(loop.now() + deadline),
       events_(events),
       deadline_(loop, [this] { evict(); }) {
   deadline_.arm(deadline);
 }
 
-void Stranger::start() {
-  transport::set_reset_on_close(socket_.get());
-  receive_more();
-}
+void Stranger::start() { receive_more(); }
 
 void Stranger::receive_more() {
   // A preface is read to its last byte and no further: what follows belongs to the flow.
@@ -71,12 +74,13 @@ bool Stranger::hello_complete() const {
 
 void Stranger::begin_handshake() {
   state_ = State::kHandshake;
+  from_ = peer_of(socket_.get());
   auto engine = events_.on_hello(*this);
   if (!engine) {
     spdlog::error("TLS for {}: {}", from_.text(), engine.error().message());
     return end();
   }
-  auto raw = transport::RawEndpoint::adopt(loop_, std::move(socket_), transport::kChannelOptions);
+  auto raw = transport::RawEndpoint::adopt(loop_, std::move(socket_));
   handshake_ = std::make_unique<transport::TlsHandshake>(
       loop_, std::move(raw), std::move(*engine),
       [this](Result<std::unique_ptr<transport::TlsEndpoint>> result) { on_handshake(std::move(result)); });

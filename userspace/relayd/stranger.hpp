@@ -35,13 +35,13 @@ class StrangerEvents {
 
 class Stranger final : private io::Operation, private transport::EndpointEvents {
  public:
-  Stranger(io::Loop& loop, Fd socket, const net::Endpoint& from, Millis deadline, StrangerEvents& events);
+  Stranger(io::Loop& loop, Fd socket, Millis deadline, StrangerEvents& events);
 
   void start();
   /// Ends it by RST; on_over follows.
   void evict();
   bool in_handshake() const { return state_ == State::kHandshake || state_ == State::kInnerPreface; }
-  const net::Endpoint& from() const { return from_; }
+  const net::Endpoint& from() const { return from_; }  ///< known from its ClientHello on
 
  private:
   enum class State { kFirst, kPreface, kHello, kHandshake, kInnerPreface, kOver };

@@ -6,17 +6,6 @@
 #include "base/log.hpp"
 
 namespace nfr::relayd {
-namespace {
-
-net::Endpoint peer_of(int socket) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
-  return net::Endpoint::from_sockaddr(storage);
-}
-
-}  // namespace
-
 Tunnel::~Tunnel() { NFR_ASSERT(places_.empty() && links_.empty()); }
 
 void Tunnel::add_listener(Fd listener) {
@@ -37,8 +26,7 @@ void Tunnel::on_accept(io::Completion completion) {
   Fd socket(completion.result);
   if (stopped_) return;
   make_room();
-  const net::Endpoint from = peer_of(socket.get());
-  auto stranger = std::make_unique<Stranger>(loop_, std::move(socket), from, options_.handshake_timeout,
+  auto stranger = std::make_unique<Stranger>(loop_, std::move(socket), options_.handshake_timeout,
                                              static_cast<StrangerEvents&>(*this));
   Stranger& kept = *stranger;
   places_[&kept] = Place{&strangers_, strangers_.insert(strangers_.end(), std::move(stranger))};
@@ -135,11 +123,11 @@ void Tunnel::keep(core::ChannelRef channel) {
 void Tunnel::forget(Stranger& stranger) {
   std::erase(handshakes_, &stranger);
   const auto place = places_.find(&stranger);
-  // Destroyed from the loop, not from inside its own event.
-  std::shared_ptr<Stranger> last(std::move(*place->second.at));
+  // Destroyed later, not from inside its own event.
+  dead_.push_back(std::move(*place->second.at));
+  bury_.arm(Millis{0});
   place->second.home->erase(place->second.at);
   places_.erase(place);
-  loop_.post([last] {});
   check_stopped();
 }
 

@@ -25,7 +25,8 @@ struct TunnelOptions {
 
 class Tunnel final : private StrangerEvents {
  public:
-  Tunnel(io::Loop& loop, Keys& keys, const TunnelOptions& options) : loop_(loop), keys_(keys), options_(options) {}
+  Tunnel(io::Loop& loop, Keys& keys, const TunnelOptions& options)
+      : loop_(loop), keys_(keys), options_(options), bury_(loop, [this] { dead_.clear(); }) {}
   ~Tunnel() override;
 
   /// Must be called before any listener is added.
@@ -76,6 +77,8 @@ class Tunnel final : private StrangerEvents {
     Strangers::iterator at;
   };
   std::unordered_map<Stranger*, Place> places_;
+  std::vector<std::unique_ptr<Stranger>> dead_;
+  io::Timer bury_;
   std::list<Stranger*> handshakes_;  ///< oldest first
   std::unordered_map<core::LinkId, std::unique_ptr<SessionLink>> links_;
   std::list<core::LinkId> unproven_;  ///< links whose login was not accepted yet, oldest first

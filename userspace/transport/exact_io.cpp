@@ -18,18 +18,32 @@ void ExactIo::begin(Millis deadline, Done done) {
   if (deadline.count() > 0) deadline_.arm(deadline);
 }
 
-void ExactIo::read(std::size_t count, Millis deadline, Done done) {
+void ExactIo::begin_read(std::size_t count) {
   NFR_ASSERT(count > 0);
-  begin(deadline, std::move(done));
   buffer_.clear();
   count_ = count;
   endpoint_.read_at_most(count_);
 }
 
+void ExactIo::begin_write(std::span<const std::byte> bytes) {
+  writing_.assign(as_text(bytes));
+  endpoint_.write(as_bytes(writing_));
+}
+
+void ExactIo::read(std::size_t count, Millis deadline, Done done) {
+  begin(deadline, std::move(done));
+  begin_read(count);
+}
+
 void ExactIo::write(std::span<const std::byte> bytes, Millis deadline, Done done) {
   begin(deadline, std::move(done));
-  buffer_.assign(as_text(bytes));
-  endpoint_.write(as_bytes(buffer_));
+  begin_write(bytes);
+}
+
+void ExactIo::exchange(std::span<const std::byte> bytes, std::size_t count, Millis deadline, Done done) {
+  begin(deadline, std::move(done));
+  begin_write(bytes);
+  begin_read(count);
 }
 
 void ExactIo::abandon() {
@@ -45,7 +59,16 @@ void ExactIo::on_data(std::span<const std::byte> bytes) {
   count_ -= bytes.size();
   endpoint_.release_data();
   if (count_ > 0) return endpoint_.read_at_most(count_);
-  end(End::kDone);
+  end_if_done();
+}
+
+void ExactIo::on_written() {
+  writing_.clear();
+  end_if_done();
+}
+
+void ExactIo::end_if_done() {
+  if (count_ == 0 && writing_.empty()) end(End::kDone);
 }
 
 void ExactIo::on_error(int os_errno) {

@@ -24,6 +24,8 @@ class ExactIo final : private EndpointEvents {
   /// `deadline` 0: none. bytes() holds them afterwards.
   void read(std::size_t count, Millis deadline, Done done);
   void write(std::span<const std::byte> bytes, Millis deadline, Done done);
+  /// Both at once: done when all is written and `count` bytes are read.
+  void exchange(std::span<const std::byte> bytes, std::size_t count, Millis deadline, Done done);
   /// Forgets the running call; the owner closes the endpoint.
   void abandon();
 
@@ -34,16 +36,20 @@ class ExactIo final : private EndpointEvents {
  private:
   void on_data(std::span<const std::byte> bytes) override;
   void on_eof() override { end(End::kEof); }
-  void on_written() override { end(End::kDone); }
+  void on_written() override;
   void on_finished() override {}
   void on_error(int os_errno) override;
   void on_closed() override {}
 
   void begin(Millis deadline, Done done);
+  void begin_read(std::size_t count);
+  void begin_write(std::span<const std::byte> bytes);
+  void end_if_done();
   void end(End end);
 
   Endpoint& endpoint_;
-  std::string buffer_;
+  std::string buffer_;     // what was read
+  std::string writing_;    // empty once written
   std::size_t count_ = 0;  // still to read
   int errno_ = 0;
   Done done_;

@@ -20,13 +20,14 @@
 namespace nfr::transport {
 namespace {
 
-// How much may wait in the kernel beyond what the peer's window takes. Without it a receiver that never reads makes
-// the kernel hold some MiB on every hop; 500 of them drive a machine of 24 GiB into TCP memory pressure, and then the
-// windows of all others are cut.
+// A receiver that never reads makes the kernel hold some MiB on every hop; 500 of them drive a machine of 24 GiB into
+// TCP memory pressure, and then the windows of all others are cut. So a connection that moves more than a little is
+// bound: to so much that may wait in the kernel beyond what its peer's window takes,
 constexpr int kUnsentMax = 256 * 1024;
-// For the same reason a connection starts with a bounded receive buffer (the kernel doubles the number) and gets the
-// kernel's automatic one when it has moved so much that its far end plainly reads. Slow start needs as long.
+// and to this receive buffer (the kernel doubles the number) until it has moved so much that its far end plainly reads;
+// then it gets the kernel's automatic one. Slow start needs as long.
 constexpr int kFirstReceiveBuffer = 192 * 1024;
+constexpr std::uint64_t kLittleBytes = 64 * 1024;
 constexpr std::uint64_t kProvenBytes = 2 * 1024 * 1024;
 
 void set_int(int socket, int level, int name, int value) {
@@ -34,12 +35,10 @@ void set_int(int socket, int level, int name, int value) {
   (void)::setsockopt(socket, level, name, &value, sizeof value);
 }
 
-/// Where it is refused the connection ends at once, by RST: without it, it could be cut and look finished.
-void set_linger(int socket, bool reset) {
-  const linger value{.l_onoff = reset ? 1 : 0, .l_linger = 0};
-  if (::setsockopt(socket, SOL_SOCKET, SO_LINGER, &value, sizeof value) == 0) return;
-  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
-  (void)::connect(socket, &nobody, sizeof nobody);
+/// Lifts SO_LINGER {1,0}.
+void end_in_order(int socket) {
+  const linger value{.l_onoff = 0, .l_linger = 0};
+  (void)::setsockopt(socket, SOL_SOCKET, SO_LINGER, &value, sizeof value);
 }
 
 bool is_tcp(int socket) {
@@ -47,8 +46,6 @@ bool is_tcp(int socket) {
   socklen_t length = sizeof domain;
   return ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 || domain != AF_UNIX;
 }
-
-int whole_seconds(Millis time) { return std::max(1, static_cast<int>(time.count() / 1000)); }
 
 int take_socket_error(int socket) {
   int value = 0;
@@ -62,29 +59,14 @@ int as_reset(int os_errno) { return os_errno == EPIPE || os_errno == ENOTCONN ? 
 
 }  // namespace
 
-void set_reset_on_close(int socket) { set_linger(socket, true); }
-
-void set_options(int socket, const RawOptions& options) {
-  set_linger(socket, true);
-  set_int(socket, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_int(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentMax);
-  set_int(socket, SOL_SOCKET, SO_RCVBUF, kFirstReceiveBuffer);
-  set_int(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_int(socket, IPPROTO_TCP, TCP_KEEPIDLE, whole_seconds(options.keepalive_idle));
-  set_int(socket, IPPROTO_TCP, TCP_KEEPINTVL, whole_seconds(options.keepalive_interval));
-  set_int(socket, IPPROTO_TCP, TCP_KEEPCNT, options.keepalive_probes);
-}
-
 std::unique_ptr<RawEndpoint> RawEndpoint::adopt(io::Loop& loop, Fd socket, const RawOptions& options) {
   NFR_ASSERT(socket.valid());
-  set_options(socket.get(), options);
   return std::unique_ptr<RawEndpoint>(new RawEndpoint(loop, std::move(socket), options));
 }
 
 RawEndpoint::RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options)
     : loop_(loop),
       socket_(std::move(socket)),
-      tcp_(is_tcp(socket_.get())),
       stall_limit_(options.stall),
       reset_grace_(options.reset_grace),
       soon_(loop, [this] { on_soon(); }),
@@ -99,6 +81,7 @@ void RawEndpoint::read() {
   if (failed_) return;
   reading_ = true;
   little_wanted_ = 0;
+  little_.reset();
   submit_receive();
 }
 
@@ -107,14 +90,15 @@ void RawEndpoint::read_at_most(std::size_t bytes) {
   lease_.release();
   if (failed_) return;
   reading_ = true;
-  little_wanted_ = std::min(bytes, little_.size());
+  if (!little_) little_ = std::make_unique_for_overwrite<Little>();
+  little_wanted_ = std::min(bytes, little_->size());
   submit_receive();
 }
 
 void RawEndpoint::submit_receive() {
   if (resting_) return;
   if (little_wanted_ == 0) return loop_.receive(receive_, socket_.get());
-  loop_.receive_into(receive_, socket_.get(), std::span(little_).first(little_wanted_));
+  loop_.receive_into(receive_, socket_.get(), std::span(*little_).first(little_wanted_));
 }
 
 void RawEndpoint::on_received(io::Completion completion) {
@@ -135,23 +119,31 @@ void RawEndpoint::on_received(io::Completion completion) {
   count_received(static_cast<std::size_t>(completion.result));
   if (broken_ != 0) grace_.arm(reset_grace_);  // the owner has to go on reading, or the error is due
   if (little_wanted_ != 0)
-    return events_->on_data(std::span(little_).first(static_cast<std::size_t>(completion.result)));
+    return events_->on_data(std::span(*little_).first(static_cast<std::size_t>(completion.result)));
   lease_ = std::move(completion.lease);
   events_->on_data(lease_.bytes());
 }
 
 void RawEndpoint::count_received(std::size_t bytes) {
   if (received_ >= kProvenBytes) return;
+  const bool was_little = received_ < kLittleBytes;
   received_ += bytes;
+  if (was_little && received_ >= kLittleBytes) set_int(socket_.get(), SOL_SOCKET, SO_RCVBUF, kFirstReceiveBuffer);
   // Unlocks the buffer's size (Linux 5.14): the kernel tunes it from where it is.
   if (received_ >= kProvenBytes) set_int(socket_.get(), SOL_SOCKET, SO_BUF_LOCK, 0);
+}
+
+void RawEndpoint::count_sent(std::size_t bytes) {
+  if (sent_ >= kLittleBytes) return;
+  sent_ += bytes;
+  if (sent_ >= kLittleBytes) set_int(socket_.get(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, kUnsentMax);
 }
 
 /// Whether a receive of 0 was the peer's FIN and not an error that another call consumed.
 bool RawEndpoint::eof_is_real() const {
   // After our own FIN nothing but receives could have met the error, and FIN + FIN ends in state CLOSE in order.
   if (finish_asked_) return true;
-  if (!tcp_) return take_socket_error(socket_.get()) == 0;
+  if (!is_tcp(socket_.get())) return take_socket_error(socket_.get()) == 0;
   tcp_info info{};
   socklen_t length = sizeof info;
   if (::getsockopt(socket_.get(), IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return false;
@@ -164,6 +156,7 @@ void RawEndpoint::write(std::span<const std::byte> bytes) {
   unsent_ = bytes;
   if (broken_ != 0) return soon_.arm(Millis{0});  // the error follows; on_written never does
   write_began_ = loop_.now();
+  count_sent(bytes.size());
   submit_send();
 }
 
@@ -228,7 +221,7 @@ void RawEndpoint::on_watched(io::Completion completion) {
   if (error != 0) return note_broken(error);
   // POLLHUP alone: both directions are shut. In order if we sent FIN; else an RST whose error a send has consumed.
   // A unix socket is hung up by any close of the peer: the receive says EOF.
-  if ((completion.result & POLLHUP) != 0 && !tcp_) return;
+  if ((completion.result & POLLHUP) != 0 && !is_tcp(socket_.get())) return;
   if ((completion.result & POLLHUP) != 0) return finish_asked_ ? void() : note_broken(ECONNRESET);
   if (!completion.more) watch_reset();  // the kernel ended it for want of room in its completion ring
 }
@@ -301,7 +294,7 @@ void RawEndpoint::cancel_all() {
 void RawEndpoint::close_when_idle() {
   if (in_flight()) return;
   lease_.release();
-  if (mode_ == CloseMode::kOrderly) set_linger(socket_.get(), false);
+  if (mode_ == CloseMode::kOrderly) end_in_order(socket_.get());
   socket_.reset();
   events_->on_closed();  // may destroy *this
 }

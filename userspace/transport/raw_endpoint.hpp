@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // RawEndpoint: an Endpoint over a connected TCP socket. Used for visitors, targets and plain channels, and beneath
-// TlsEndpoint. Lives on one loop's thread. Keeps SO_LINGER {1,0} on the socket from adoption until close(kOrderly),
-// so that the death of the process is an RST for the peer. Knows nothing of flows or framing.
+// TlsEndpoint. Lives on one loop's thread. SO_LINGER {1,0} stays on the socket until close(kOrderly), so that the death
+// of the process is an RST for the peer. Knows nothing of flows or framing.
 #pragma once
 
 #include <array>
@@ -16,30 +16,17 @@
 namespace nfr::transport {
 
 struct RawOptions {
-  Millis keepalive_idle{60'000};
-  Millis keepalive_interval{10'000};
-  int keepalive_probes = 3;
   /// A write that takes longer than this is copied to private memory (on_copied).
   Millis stall{100};
   /// How long a noticed RST waits for the owner to read on before it is reported.
   Millis reset_grace{20};
 };
 
-/// Channels: the agent's NAT must not forget an idle connection.
-inline constexpr RawOptions kChannelOptions{.keepalive_idle = Millis{25'000}};
-inline constexpr RawOptions kVisitorOptions{};
-
-/// SO_LINGER {1,0}: close means RST. For sockets that are not adopted yet. A connection that refuses it ends now.
-void set_reset_on_close(int socket);
-
-/// What adopt() sets on a connection, for one that is to be adopted later; again does no harm.
-void set_options(int socket, const RawOptions& options);
-
 class RawEndpoint final : public Endpoint {
  public:
-  /// Takes a connected, non-blocking TCP socket; sets SO_LINGER, TCP_NODELAY and keepalive. A unix stream socket works
-  /// too, but has no RST: a close is an ordinary end for its peer unless bytes were left unread.
-  static std::unique_ptr<RawEndpoint> adopt(io::Loop& loop, Fd socket, const RawOptions& options);
+  /// Takes a connected, non-blocking TCP socket that has its options (net::set_options, where it was made). A unix
+  /// stream socket works too, but has no RST: a close is an ordinary end for its peer unless bytes were left unread.
+  static std::unique_ptr<RawEndpoint> adopt(io::Loop& loop, Fd socket, const RawOptions& options = {});
   /// Nothing may be in flight (asserted): after on_closed, after detach(), or before the first operation.
   ~RawEndpoint() override;
 
@@ -87,6 +74,7 @@ class RawEndpoint final : public Endpoint {
   bool over() const { return failed_ || closing_; }
   bool in_flight() const { return receive_.in_flight() || send_.in_flight() || watch_.in_flight(); }
   void count_received(std::size_t bytes);
+  void count_sent(std::size_t bytes);
   bool eof_is_real() const;
   void copy_unsent();
   void drop_unsent();
@@ -94,21 +82,23 @@ class RawEndpoint final : public Endpoint {
   void fail(int os_errno);
   void close_when_idle();
 
+  using Little = std::array<std::byte, 128>;
+
   io::Loop& loop_;
   Fd socket_;
-  const bool tcp_;
   const Millis stall_limit_;
   const Millis reset_grace_;
   EndpointEvents* events_ = nullptr;
 
   io::Lease lease_;                    // bytes of the last on_data
-  std::array<std::byte, 128> little_;  // bytes of the last read_at_most
+  std::unique_ptr<Little> little_;     // bytes of the last read_at_most; null when the next read() began
   std::size_t little_wanted_ = 0;      // 0: the read in flight is an ordinary one
   std::span<const std::byte> unsent_;  // rest of the write; in the caller's memory or in copy_
   std::vector<std::byte> copy_;
   Instant write_began_;
 
   std::uint64_t received_ = 0;  // no further than kProvenBytes
+  std::uint64_t sent_ = 0;      // no further than kLittleBytes
   bool reading_ = false;        // the owner waits for data, EOF or error
   bool eof_ = false;            // FIN was read
   bool finish_asked_ = false;

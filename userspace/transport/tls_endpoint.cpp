@@ -11,8 +11,8 @@
 
 namespace nfr::transport {
 
-std::unique_ptr<Endpoint> make_endpoint(io::Loop& loop, Carrier carrier, const RawOptions& options) {
-  auto raw = RawEndpoint::adopt(loop, std::move(carrier.socket), options);
+std::unique_ptr<Endpoint> make_endpoint(io::Loop& loop, Carrier carrier) {
+  auto raw = RawEndpoint::adopt(loop, std::move(carrier.socket));
   if (!carrier.engine) return raw;
   return std::make_unique<TlsEndpoint>(loop, std::move(raw), std::move(carrier.engine));
 }

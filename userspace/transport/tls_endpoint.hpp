@@ -20,7 +20,7 @@ struct Carrier {
 };
 
 /// An endpoint of the right kind over what was carried here.
-std::unique_ptr<Endpoint> make_endpoint(io::Loop& loop, Carrier carrier, const RawOptions& options);
+std::unique_ptr<Endpoint> make_endpoint(io::Loop& loop, Carrier carrier);
 
 class TlsEndpoint final : public Endpoint, private EndpointEvents {
  public:

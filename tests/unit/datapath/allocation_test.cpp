@@ -42,9 +42,9 @@ void round_trip(io::Loop& loop, int from, int to) {
 TEST_F(AllocationTest, PingPongAllocatesNothing) {
   test::TcpPair left = test::tcp_pair();
   test::TcpPair right = test::tcp_pair();
-  Pair pair(*loop, transport::RawEndpoint::adopt(*loop, std::move(left.ours), transport::kVisitorOptions),
-            transport::RawEndpoint::adopt(*loop, std::move(right.ours), transport::kVisitorOptions),
-            std::make_shared<core::FlowCounters>(), std::chrono::hours(1), *this);
+  Pair pair(*loop, transport::RawEndpoint::adopt(*loop, std::move(left.ours)),
+            transport::RawEndpoint::adopt(*loop, std::move(right.ours)), std::make_shared<core::FlowCounters>(),
+            std::chrono::hours(1), *this);
   pair.start();
   for (int i = 0; i < 100; ++i) {
     round_trip(*loop, left.theirs.get(), right.theirs.get());

@@ -24,9 +24,7 @@ struct JoinedPeers {
     target_socket = right.ours.get();
     visitor = test::Peer{.fd = std::move(left.theirs), .send_seed = 1, .receive_seed = 2};
     target = test::Peer{.fd = std::move(right.theirs), .send_seed = 2, .receive_seed = 1};
-    const auto adopt = [&](Fd socket) {
-      return transport::RawEndpoint::adopt(loop, std::move(socket), transport::kVisitorOptions);
-    };
+    const auto adopt = [&](Fd socket) { return transport::RawEndpoint::adopt(loop, std::move(socket)); };
     pair = std::make_unique<Pair>(loop, adopt(std::move(left.ours)), adopt(std::move(right.ours)), counters,
                                   options.idle, events);
   }

@@ -276,9 +276,8 @@ TEST_F(PairTest, AKilledProcessIsAnErrorForBothEnds) {
       auto own = io::Loop::create({.entries = 64, .buffer_count = 8});
       if (!own) ::_exit(1);
       Flow held;
-      held.pair = std::make_unique<Pair>(
-          **own, RawEndpoint::adopt(**own, std::move(left.ours), transport::kVisitorOptions),
-          RawEndpoint::adopt(**own, std::move(right.ours), transport::kVisitorOptions), held.counters, 0ms, held);
+      held.pair = std::make_unique<Pair>(**own, RawEndpoint::adopt(**own, std::move(left.ours)),
+                                         RawEndpoint::adopt(**own, std::move(right.ours)), held.counters, 0ms, held);
       held.pair->start();
       (*own)->run();
       ::_exit(0);

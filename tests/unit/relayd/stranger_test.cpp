@@ -27,8 +27,7 @@ class StrangerTest : public test::LoopbackTest, protected StrangerEvents {
     agent = *tls::Context::agent_channel("1-2", psk);
     pair = test::tcp_pair();
     ::fcntl(pair.theirs.get(), F_SETFL, 0);  // blocking
-    stranger = std::make_unique<Stranger>(*loop, std::move(pair.ours), net::Endpoint{}, 3s,
-                                          static_cast<StrangerEvents&>(*this));
+    stranger = std::make_unique<Stranger>(*loop, std::move(pair.ours), 3s, static_cast<StrangerEvents&>(*this));
     stranger->start();
   }
 

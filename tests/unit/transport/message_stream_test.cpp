@@ -24,8 +24,8 @@ class MessageStreamTest : public test::LoopbackTest, public MessageEvents {
   void open(std::size_t message_max = 1000) {
     test::TcpPair pair = test::tcp_pair();
     peer = std::move(pair.theirs);
-    stream = std::make_unique<MessageStream>(*loop, RawEndpoint::adopt(*loop, std::move(pair.ours), kChannelOptions),
-                                             *this, message_max);
+    stream =
+        std::make_unique<MessageStream>(*loop, RawEndpoint::adopt(*loop, std::move(pair.ours)), *this, message_max);
     stream->start();
   }
 
@@ -169,7 +169,7 @@ class ExactIoTest : public test::LoopbackTest {
     LoopbackTest::SetUp();
     test::TcpPair pair = test::tcp_pair(8192);
     peer = std::move(pair.theirs);
-    endpoint = RawEndpoint::adopt(*loop, std::move(pair.ours), kChannelOptions);
+    endpoint = RawEndpoint::adopt(*loop, std::move(pair.ours));
     exact = std::make_unique<ExactIo>(*loop, *endpoint);
   }
   void TearDown() override {

@@ -19,7 +19,7 @@ class RawEndpointTest : public test::LoopbackTest {
   void adopt(TcpPair pair) {
     peer = std::move(pair.theirs);
     fd = pair.ours.get();
-    endpoint = RawEndpoint::adopt(*loop, std::move(pair.ours), kVisitorOptions);
+    endpoint = RawEndpoint::adopt(*loop, std::move(pair.ours));
     endpoint->set_events(&events);
   }
 
@@ -87,30 +87,6 @@ class RawEndpointTest : public test::LoopbackTest {
   std::size_t seen = 0;
   std::string big;
 };
-
-TEST_F(RawEndpointTest, AdoptionSetsResetOnCloseNodelayAndKeepalive) {
-  TcpPair pair = test::tcp_pair();
-  peer = std::move(pair.theirs);
-  fd = pair.ours.get();
-  endpoint = RawEndpoint::adopt(*loop, std::move(pair.ours), kChannelOptions);
-  endpoint->set_events(&events);
-  linger value{};
-  socklen_t length = sizeof value;
-  ASSERT_EQ(::getsockopt(fd, SOL_SOCKET, SO_LINGER, &value, &length), 0);
-  EXPECT_EQ(value.l_onoff, 1);
-  EXPECT_EQ(value.l_linger, 0);
-  const auto option = [&](int level, int name) {
-    int number = -1;
-    socklen_t size = sizeof number;
-    EXPECT_EQ(::getsockopt(fd, level, name, &number, &size), 0);
-    return number;
-  };
-  EXPECT_EQ(option(IPPROTO_TCP, 1 /* TCP_NODELAY */), 1);
-  EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
-  EXPECT_EQ(option(IPPROTO_TCP, 4 /* TCP_KEEPIDLE */), 25);
-  EXPECT_EQ(option(IPPROTO_TCP, 5 /* TCP_KEEPINTVL */), 10);
-  EXPECT_EQ(option(IPPROTO_TCP, 6 /* TCP_KEEPCNT */), 3);
-}
 
 TEST_F(RawEndpointTest, PeerEndsFirstThenWe) {
   adopt(test::tcp_pair());

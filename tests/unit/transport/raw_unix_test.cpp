@@ -16,7 +16,8 @@ class RawUnixTest : public test::LoopbackTest {
     int ends[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends), 0);
     peer.reset(ends[1]);
-    endpoint = RawEndpoint::adopt(*loop, Fd(ends[0]), kVisitorOptions);
+    ASSERT_EQ(net::set_options(ends[0]), 0);
+    endpoint = RawEndpoint::adopt(*loop, Fd(ends[0]));
     endpoint->set_events(&events);
   }
   void TearDown() override {

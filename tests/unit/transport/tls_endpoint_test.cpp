@@ -33,8 +33,8 @@ class TlsEndpointTest : public test::LoopbackTest {
     auto engine = tls::Engine::create(*context);
     ASSERT_TRUE(engine.ok());
     end.handshake =
-        std::make_unique<TlsHandshake>(*loop, RawEndpoint::adopt(*loop, std::move(socket), kChannelOptions),
-                                       std::move(*engine), [&end](Result<std::unique_ptr<TlsEndpoint>> result) {
+        std::make_unique<TlsHandshake>(*loop, RawEndpoint::adopt(*loop, std::move(socket)), std::move(*engine),
+                                       [&end](Result<std::unique_ptr<TlsEndpoint>> result) {
                                          EXPECT_FALSE(end.done);
                                          end.done = true;
                                          if (!result) end.error = result.error().message();
@@ -209,7 +209,7 @@ TEST_F(TlsEndpointTest, ACarrierKeepsEarlyBytes) {
   EXPECT_TRUE(until([&] { return done; }));
   Carrier carrier = relay.endpoint->detach();
   relay.endpoint.reset();
-  auto moved = make_endpoint(*loop, std::move(carrier), kChannelOptions);
+  auto moved = make_endpoint(*loop, std::move(carrier));
   moved->set_events(&relay.events);
   moved->read();
   EXPECT_TRUE(until([&] { return !relay.events.data.empty(); }));
