@@ -75,7 +75,7 @@ soak: build ## the long runs (root)
 	@scripts/deps test
 	@scripts/as-root "run the long tests in network namespaces" $(CTEST) --test-dir $(BUILD) -L soak
 
-bench: ## what docs/benchmarks.md shows, measured on this machine (root; quiet, half an hour); BENCH="--pairs 5" for flags
+bench: ## what docs/benchmarks.md shows, measured on this machine (root; quiet, 45 minutes); BENCH="--pairs 5" for flags
 	@scripts/deps build bench
 	@$(MAKE) --no-print-directory build
 	@scripts/as-root "measure in network namespaces" env NFR_BIN=$(abspath $(BUILD))/bin python3 tests/bench/run.py $(BENCH)

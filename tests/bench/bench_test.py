@@ -9,10 +9,13 @@ import xml.dom.minidom
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
+import figures  # noqa: E402
+import layouts  # noqa: E402
 import plot  # noqa: E402
 import report  # noqa: E402
 import run  # noqa: E402
 import stats  # noqa: E402
+import variants  # noqa: E402
 
 
 def result(ours, theirs):
@@ -24,6 +27,19 @@ def result(ours, theirs):
             "results": {"download-1": {"direct": runs(theirs), "netferry": runs(ours)}},
             "what": {"direct": "the limit", "netferry": "ours"}, "skipped": {"frp": "frps not on PATH"},
             "failures": [], "memory": {"connections": 10, "kib": {"netferry": {"relay": 1.5}}}}
+
+
+def both_layouts():
+    """Relay alone beside it: there Netferry is at a fifth of HAProxy's rate and a tenth of the limit's."""
+    made = result([4], [8])
+    made["results"]["alone-download-1"] = {
+        name: [{"gbit_s": rate, "cpu_s_gib": 1, "bytes": 1}]
+        for name, rate in (("alone-direct", 20), ("alone-netferry", 2), ("alone-haproxy", 10))}
+    made["what"].update({"alone-direct": "the limit", "alone-netferry": "no agent", "alone-haproxy": "one proxy"})
+    made["skipped"]["alone-nginx"] = "nginx not on PATH"
+    made["layouts"] = {name: "alone" if name.startswith("alone-") else "whole"
+                       for name in (*made["what"], *made["skipped"])}
+    return made
 
 
 class Interval(unittest.TestCase):
@@ -90,6 +106,65 @@ class Pages(unittest.TestCase):
         self.assertIn("failed", report.markdown(result([None], [1])))
 
 
+class Layouts(unittest.TestCase):
+    def test_names_are_unique_and_tell_the_layout(self):
+        for known in (variants.ALL, figures.ALL):
+            names = [each.name for each in known]
+            self.assertEqual(len(names), len(set(names)))
+            for each in known:
+                self.assertEqual(each.name.startswith("alone-"), each.layout == layouts.ALONE, each.name)
+                self.assertEqual(layouts.full(each.layout, layouts.short(each.layout, each.name)), each.name)
+
+    def test_no_two_listeners_of_the_relay_share_a_port(self):
+        # The proxies' second hops, 50 further, are in another namespace.
+        own = [kind for kind in variants.ALL if kind.offset]
+        ports = [service + kind.offset for kind in own for service in kind.services]
+        ports += [kind.tunnel for kind in own if hasattr(kind, "tunnel")]
+        self.assertEqual(len(ports), len(set(ports)))
+
+    def test_each_layout_has_both_bases(self):
+        names = [kind.name for kind in variants.ALL]
+        for layout in layouts.ALL:
+            for base in report.BASES:
+                self.assertIn(layouts.full(layout, base), names)
+
+    def test_shares_are_of_the_same_layout(self):
+        figure = next(figure for figure in figures.ALL if figure.name == "alone-download-1")
+        lines = {line[0]: line for line in report.rows(both_layouts(), figure)}
+        self.assertEqual(lines["netferry"][3::2], ["0.10 (0.10-0.10)", "0.20 (0.20-0.20)"])
+
+    def test_the_page_has_a_section_each(self):
+        text = report.markdown(both_layouts())
+        whole, alone = text.split("### Relay alone: visitor")
+        self.assertIn("### Whole path", whole)
+        self.assertIn("#### Download, 1 stream", whole)
+        self.assertIn("| frp | not measured", whole)
+        self.assertIn("#### Relay alone: download, 1 stream", alone)
+        self.assertIn("| netferry | no agent |", alone)
+        self.assertIn("| nginx | not measured: nginx", alone)
+        self.assertIn("](benchmarks/alone-download-1.svg)", alone)
+        for other, part in (("no agent", whole), ("frp", alone)):
+            self.assertNotIn(other, part)
+
+    def test_a_layout_that_was_not_measured_has_no_section(self):
+        self.assertNotIn("Relay alone", report.markdown(result([4], [8])))
+
+    def test_only_pairs_of_one_layout_are_measured(self):
+        class Figure:
+            def __init__(self, name, layout):
+                self.name, self.layout = name, layout
+
+            def run(self, lab, variant, seconds):
+                return variant.layout
+
+        class Known:
+            lab = None
+            variants = [Figure(name, layout) for name, layout in (("a", "whole"), ("b", "alone"), ("c", "alone"))]
+        found, failures = run.measure(Known, [Figure("f", "whole"), Figure("g", "alone")], 3, 1, lambda *_, **__: None)
+        self.assertEqual(found, {"f": {"a": ["whole"] * 3}, "g": {"b": ["alone"] * 3, "c": ["alone"] * 3}})
+        self.assertEqual(failures, [])
+
+
 class Plot(unittest.TestCase):
     def test_bars_are_as_long_as_their_values_and_the_text_is_escaped(self):
         text = plot.bars("a < b", "Gb/s", [("direct", 10, 9, 11), ("netferry", 5, 5, 5)])
@@ -109,6 +184,23 @@ class Flags(unittest.TestCase):
         options = run.parse(["--only", "direct,netferry", "--figures", "connect"])
         self.assertEqual([kind.name for kind in options.variants], ["direct", "netferry"])
         self.assertEqual([figure.name for figure in options.measured], ["connect"])
+
+    def test_a_layout_chooses(self):
+        options = run.parse(["--layout", "alone"])
+        self.assertEqual({each.layout for each in (*options.variants, *options.measured)}, {"alone"})
+        self.assertEqual({kind.layout for kind in run.parse([]).variants}, {"whole", "alone"})
+
+    def test_what_has_no_partner_is_left_out(self):
+        options = run.parse(["--figures", "alone-upload-8"])
+        self.assertEqual({kind.layout for kind in options.variants}, {"alone"})
+        options = run.parse(["--only", "netferry"])
+        self.assertEqual({figure.layout for figure in options.measured}, {"whole"})
+
+    def test_nothing_left_to_measure_is_refused(self):
+        for words in (["--only", "direct", "--figures", "alone-upload-1"], ["--layout", "alone", "--only", "direct"]):
+            with self.assertRaises(SystemExit) as ended:
+                run.parse(words)
+            self.assertEqual(ended.exception.code, 2)
 
 
 if __name__ == "__main__":

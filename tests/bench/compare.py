@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import figures
+import layouts
 import run
 import variants
 from lab import Bench
@@ -77,7 +78,7 @@ def main(words):
     parser.add_argument("--io", default="io_uring", choices=("io_uring", "epoll"))
     parser.add_argument("--leg", default="plain", choices=("plain", "tls"))
     options = parser.parse_args(words)
-    measured = run.chosen(parser, "--figures", options.figures, figures.ALL)
+    measured = run.chosen(parser, "--figures", options.figures, layouts.of(layouts.WHOLE, figures.ALL))
     if options.pairs < 1 or not 0.2 <= options.seconds <= 60:
         parser.error("--pairs from 1, --seconds from 0.2 to 60")
     kinds = (kind("A", programs_of(options.a), options, 7707, 1100), kind("B", programs_of(options.b), options, 7717, 1200))

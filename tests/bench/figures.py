@@ -6,10 +6,11 @@ import subprocess
 import time
 
 import harness  # noqa: F401
+import layouts
 from machine import Cpu
 from netlab.daemons import binary
 from netlab.process import private_kib
-from variants import ECHO, IPERF
+from variants import ECHO, IPERF, STREAM
 
 GIB = 1 << 30
 IPERF_ATTEMPTS = 4
@@ -38,15 +39,16 @@ def _load(lab, seconds, *words):
 
 
 class Bulk:
-    unit = "Gb/s"
+    layout = layouts.WHOLE
     values = {"gbit_s": "Gb/s", "cpu_s_gib": "CPU s/GiB"}
     higher = "gbit_s"
     cost = "cpu_s_gib"
 
     def __init__(self, streams, download):
         self.streams, self.download = streams, download
-        self.name = f"{'download' if download else 'upload'}-{streams}"
-        self.what = f"{'download' if download else 'upload'}, {streams} stream{'s' if streams > 1 else ''}"
+        self.direction = "download" if download else "upload"
+        self.name = layouts.full(self.layout, f"{self.direction}-{streams}")
+        self.what = f"{self.direction}, {streams} stream{'s' if streams > 1 else ''}"
 
     def run(self, lab, variant, seconds):
         address, port = variant.place(IPERF)
@@ -68,7 +70,19 @@ class Bulk:
                 "bytes": total["bytes"]}
 
 
+class LoadBulk(Bulk):
+    """By nf-load, whose server also takes a connection that another process has made."""
+    layout = layouts.ALONE
+
+    def run(self, lab, variant, seconds):
+        out, _ = _load(lab, seconds, self.direction, variant.endpoint(STREAM), self.streams)
+        if out["bytes"] <= 0:
+            raise Failed("nothing was received")
+        return {"gbit_s": out["gbit_s"], "cpu_s_gib": out["busy_s"] / (out["bytes"] / GIB), "bytes": out["bytes"]}
+
+
 class PingPong:
+    layout = layouts.WHOLE
     values = {"per_s": "transactions/s", "latency_p50_us": "p50 us", "latency_p99_us": "p99 us",
               "cpu_us": "CPU us each"}
     higher = "per_s"
@@ -76,7 +90,7 @@ class PingPong:
 
     def __init__(self, connections):
         self.connections = connections
-        self.name = f"ping-pong-{connections}"
+        self.name = layouts.full(self.layout, f"ping-pong-{connections}")
         self.what = f"1 byte there and back, {connections} connection{'s' if connections > 1 else ''}"
 
     def run(self, lab, variant, seconds):
@@ -89,7 +103,12 @@ class PingPong:
                 "cpu_us": out["busy_s"] * 1e6 / out["transactions"]}
 
 
+class AlonePingPong(PingPong):
+    layout = layouts.ALONE
+
+
 class Connect:
+    layout = layouts.WHOLE
     name = "connect"
     what = "new connections with a byte there and back, 16 at once"
     values = {"per_s": "connections/s", "first_byte_p50_us": "first byte p50 us", "first_byte_p99_us": "p99 us",
@@ -113,7 +132,8 @@ class FirstByte(Connect):
 
 
 ALL = (Bulk(1, True), Bulk(8, True), Bulk(1, False), Bulk(8, False), PingPong(1), PingPong(64), PingPong(1000), Connect(),
-       FirstByte())
+       FirstByte(), LoadBulk(1, True), LoadBulk(8, True), LoadBulk(1, False), LoadBulk(8, False), AlonePingPong(1),
+       AlonePingPong(64), AlonePingPong(1000))
 
 
 def idle_memory(lab, variant, connections):

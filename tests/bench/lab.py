@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The three namespaces with servers behind the agent and the chosen variants started; what cannot run is named."""
+"""The three namespaces with servers in the agent's and the chosen variants started; what cannot run is named."""
 import harness  # noqa: F401
 from netlab.case import Lab
 from netlab.daemons import binary
 from netlab.process import Process
-from variants import ECHO, IPERF, program
+from variants import ECHO, IPERF, STREAM, handover, program
 
 
 class Bench:
@@ -14,11 +14,15 @@ class Bench:
         self.skipped = {}
 
     def start(self, kinds):
-        agent = self.lab.net.agent
-        if program("iperf3") is None:
-            raise RuntimeError("iperf3 is not on PATH: scripts/deps bench")
-        self._serve("iperf3", [program("iperf3"), "-s", "-p", IPERF, "--forceflush"], "Server listening")
-        self._serve("echo", [binary("nf-load"), "echo", f"0.0.0.0:{ECHO}"], "ready")
+        needed = {service for kind in kinds for service in kind.services}
+        if IPERF in needed:
+            if program("iperf3") is None:
+                raise RuntimeError("iperf3 is not on PATH: scripts/deps bench")
+            self._serve("iperf3", [program("iperf3"), "-s", "-p", IPERF, "--forceflush"], "Server listening")
+        for verb, service in (("echo", ECHO), ("stream", STREAM)):
+            if service in needed:
+                words = [binary("nf-load"), verb, f"0.0.0.0:{service}", handover(self.lab, service)]
+                self._serve(verb, words, "ready")
         for kind in kinds:
             variant = kind(self.lab)
             missing = variant.missing()

@@ -6,6 +6,7 @@ import os
 import sys
 
 import figures
+import layouts
 import plot
 from stats import median_interval, paired
 
@@ -32,16 +33,17 @@ def ratio_text(found):
 
 
 def rows(result, figure):
-    """Lines of one figure's table: variant, its values' medians, and its share of each base."""
+    """Lines of one figure's table: variant, its values' medians, and its share of each base of the same layout."""
     out = []
     for variant in result["results"][figure.name]:
-        cells = [variant]
+        cells = [layouts.short(figure.layout, variant)]
         for value in figure.values:
             measured = [entry for entry in column(result, figure.name, variant, value) if entry is not None]
             cells.append(number(median_interval(measured)[0]) if measured else "failed")
         for base in BASES:
             for value in (figure.higher, figure.cost):
-                cells.append(ratio_text(share(result, figure.name, variant, base, value)))
+                same = layouts.full(figure.layout, base)
+                cells.append(ratio_text(share(result, figure.name, variant, same, value)))
         out.append(cells)
     return out
 
@@ -49,6 +51,10 @@ def rows(result, figure):
 def heading(figure):
     shares = [f"{what} / {base}'s" for base in BASES for what in ("rate", "CPU")]
     return ["variant", *figure.values.values(), *shares]
+
+
+def title(figure):
+    return figure.what if figure.layout == layouts.WHOLE else f"relay alone: {figure.what}"
 
 
 def known(result):
@@ -70,7 +76,7 @@ def summary(result):
     for figure in known(result):
         table = [heading(figure), *rows(result, figure)]
         widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-        out.append(f"\n{figure.what}")
+        out.append(f"\n{title(figure)}")
         out += ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in table]
     for variant, kib in result["memory"]["kib"].items():
         each = ", ".join(f"{name} {value:.2f} KiB" for name, value in kib.items())
@@ -79,17 +85,27 @@ def summary(result):
     return "\n".join(out)
 
 
-def markdown(result):
-    out = [machine_text(result) + ".", ""]
-    out += ["| variant | what |", "|---|---|"]
-    out += [f"| {name} | {what} |" for name, what in result["what"].items()]
-    out += [f"| {name} | not measured: {why} |" for name, why in result["skipped"].items()]
-    for figure in known(result):
-        head = heading(figure)
-        out += ["", f"### {figure.what[0].upper()}{figure.what[1:]}", "", "| " + " | ".join(head) + " |",
-                "|" + "---|" * len(head)]
+def section(result, layout):
+    """Lines: what was measured in this layout, and a table and a plot a figure."""
+    def told(texts):
+        return [(layouts.short(layout, name), text) for name, text in texts.items()
+                if result.get("layouts", {}).get(name, layouts.WHOLE) == layout]
+    out = ["", f"### {layouts.TITLES[layout]}", "", "| variant | what |", "|---|---|"]
+    out += [f"| {name} | {what} |" for name, what in told(result["what"])]
+    out += [f"| {name} | not measured: {why} |" for name, why in told(result["skipped"])]
+    for figure in layouts.of(layout, known(result)):
+        text, head = title(figure), heading(figure)
+        out += ["", f"#### {text[0].upper()}{text[1:]}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
         out += ["| " + " | ".join(line) + " |" for line in rows(result, figure)]
-        out += ["", f"![{figure.what}](benchmarks/{figure.name}.svg)"]
+        out += ["", f"![{text}](benchmarks/{figure.name}.svg)"]
+    return out
+
+
+def markdown(result):
+    out = [machine_text(result) + "."]
+    for layout in layouts.ALL:
+        if layouts.of(layout, known(result)):
+            out += section(result, layout)
     if result["memory"]["kib"]:
         out += ["", "### Memory", "", f"User memory (private pages) an idle connection, {result['memory']['connections']} of "
                 "them, each after one byte there and back; the kernel's sockets are not in it.", "",
@@ -118,9 +134,9 @@ def write_pages(result, directory):
         for variant in result["results"][figure.name]:
             measured = [entry for entry in column(result, figure.name, variant, figure.higher) if entry is not None]
             if measured:
-                bars.append((variant, *median_interval(measured)))
+                bars.append((layouts.short(figure.layout, variant), *median_interval(measured)))
         with open(os.path.join(plots, f"{figure.name}.svg"), "w") as file:
-            file.write(plot.bars(figure.what, figure.values[figure.higher], bars))
+            file.write(plot.bars(title(figure), figure.values[figure.higher], bars))
     with open(os.path.join(plots, "result.json"), "w") as file:
         json.dump(result, file, indent=1)
         file.write("\n")

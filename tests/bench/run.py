@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Measures every figure for every variant, interleaved, and writes JSON; tests/bench/report.py makes pages of it.
+"""Measures every figure for every variant of its layout, interleaved, and writes JSON; tests/bench/report.py makes pages
+of it.
 
 Root, on a machine that does nothing else. Each round runs all variants, in an order that turns by one each time, so that
 a change of the machine's mood hits all alike and ratios are taken within a round.
@@ -12,6 +13,7 @@ import sys
 import time
 
 import figures
+import layouts
 import machine
 import variants
 from lab import Bench
@@ -22,6 +24,8 @@ def parse(words):
     parser = argparse.ArgumentParser(prog="tests/bench/run.py", description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=15, help="rounds (default 15)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of each run (default 1)")
+    parser.add_argument("--layout", default="both", choices=(*layouts.ALL, "both"),
+                        help="what is between visitor and server")
     parser.add_argument("--only", default="", help="variants, separated by commas")
     parser.add_argument("--figures", default="", help="figures, separated by commas")
     parser.add_argument("--idle", type=int, default=6000, help="idle connections for memory (default 6000; 0: leave out)")
@@ -31,8 +35,13 @@ def parse(words):
         parser.error(f"--pairs {options.pairs}: from 1 to 1000")
     if not 0.2 <= options.seconds <= 60:
         parser.error(f"--seconds {options.seconds}: from 0.2 to 60")
-    options.variants = chosen(parser, "--only", options.only, variants.ALL)
-    options.measured = chosen(parser, "--figures", options.figures, figures.ALL)
+    wanted = layouts.ALL if options.layout == "both" else (options.layout,)
+    kinds, measured = (
+        [each for each in chosen(parser, flag, text, known) if each.layout in wanted]
+        for flag, text, known in (("--only", options.only, variants.ALL), ("--figures", options.figures, figures.ALL)))
+    options.variants, options.measured = layouts.matching(kinds, measured)
+    if not options.measured:
+        parser.error("nothing to measure: --layout, --only and --figures leave no figure and variant of one layout")
     return options
 
 
@@ -46,13 +55,14 @@ def chosen(parser, flag, text, known):
 
 def measure(bench, measured, pairs, seconds, say=print):
     """{figure: {variant: [values of a round, or None]}} and what failed, as texts."""
-    results = {figure.name: {variant.name: [] for variant in bench.variants} for figure in measured}
-    failures = []
+    results, failures = {}, []
     began = time.monotonic()
     for done, figure in enumerate(measured):
-        for number in range(pairs):
-            turned = bench.variants[number % len(bench.variants):] + bench.variants[:number % len(bench.variants)]
-            for variant in turned:
+        partners = layouts.of(figure.layout, bench.variants)
+        results[figure.name] = {variant.name: [] for variant in partners}
+        for number in range(pairs if partners else 0):
+            turn = number % len(partners)
+            for variant in partners[turn:] + partners[:turn]:
                 results[figure.name][variant.name].append(one(bench, figure, variant, seconds, failures))
         spent = time.monotonic() - began
         left = spent / (done + 1) * (len(measured) - done - 1)
@@ -96,6 +106,7 @@ def main(words):
         result = {"when": datetime.datetime.now().isoformat(timespec="seconds"), "machine": machine.facts(),
                   "pairs": options.pairs, "seconds": options.seconds, "idle_noise": noise, "results": results,
                   "what": {variant.name: variant.what for variant in bench.variants}, "skipped": bench.skipped,
+                  "layouts": {kind.name: kind.layout for kind in options.variants},
                   "failures": failures, "memory": memory}
     finally:
         bench.close()

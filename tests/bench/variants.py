@@ -1,29 +1,37 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ways from the visitor to the servers behind the agent. All stand side by side in one lab.
+"""The ways from the visitor to the servers in the agent's namespace. All stand side by side in one lab.
 
-Servers in the agent's namespace: iperf3 on IPERF, an echo on ECHO. A variant says where the visitor finds each. A new
-one: a class with a name, missing() and start(), added to ALL.
+Servers: iperf3 on IPERF, nf-load's bulk on STREAM, its echo on ECHO; a layout uses two of them. A variant says where the
+visitor finds each. A new one: a class with a name, missing() and start(), added to ALL.
 """
 import os
 import shutil
 import stat
 
 import harness  # noqa: F401
+import layouts
 from netlab import topology
+from netlab.daemons import binary
 from netlab.process import Process, wait_until
 
-IPERF, ECHO = 7201, 7300
-SERVICES = (IPERF, ECHO)
+IPERF, STREAM, ECHO = 7201, 7202, 7300
 
 
 def program(name):
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
 
 
+def handover(lab, service):
+    """The unix socket over which nf-load's server of this port takes connections that another process has made."""
+    return lab.path(f"handover-{service}.sock")
+
+
 class Variant:
     name = ""
     what = ""  # one line for the report
     programs = ()
+    layout = layouts.WHOLE
+    services = (IPERF, ECHO)
 
     def __init__(self, lab):
         self.lab = lab
@@ -54,7 +62,7 @@ class Variant:
         return self.lab.track(Process(name, namespace, words, self.lab.path(f"{name}.log")))
 
     def wait_public(self):
-        for service in SERVICES:
+        for service in self.services:
             self.wait_listening(self.lab.net.relay, service + self.offset)
 
     def write(self, name, text):
@@ -75,8 +83,8 @@ class Direct(Variant):
     def start(self):
         net = self.lab.net
         net.relay.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        net.visitor.ip("route", "add", "10.77.2.0/24", "via", topology.RELAY4)
-        net.agent.ip("route", "add", "10.77.1.0/24", "via", topology.TUNNEL4)
+        net.visitor.ip("route", "replace", "10.77.2.0/24", "via", topology.RELAY4)
+        net.agent.ip("route", "replace", "10.77.1.0/24", "via", topology.TUNNEL4)
 
     def place(self, service):
         return topology.AGENT4, service
@@ -89,7 +97,8 @@ class Dnat(Variant):
     offset = 1000
 
     def start(self):
-        rules = "".join(f"tcp dport {service + self.offset} dnat to {topology.AGENT4}:{service}\n" for service in SERVICES)
+        rules = "".join(f"tcp dport {service + self.offset} dnat to {topology.AGENT4}:{service}\n"
+                        for service in self.services)
         self.lab.net.relay.run("nft", "-f", "-", text="table ip bench {\nchain pre {\n"
                                f"type nat hook prerouting priority dstnat;\n{rules}}}\n}}\n")
 
@@ -106,11 +115,14 @@ class Netferry(Variant):
         self.relay = self.lab.make_relay(f"relay-{self.name}", extra=listen)
         self.choose(self.relay)
         self.relay.start()
+        self.join(self.relay.join_line("home"))
+        for service in self.services:
+            self.relay.ctl.text("map", service + self.offset, f"home:{service}", "--leg", self.leg)
+
+    def join(self, line):
         self.agent = self.lab.make_agent("home", directory=f"agent-{self.name}")
         self.choose(self.agent)
-        self.agent.join(self.relay.join_line("home"))
-        for service in SERVICES:
-            self.relay.ctl.text("map", service + self.offset, f"home:{service}", "--leg", self.leg)
+        self.agent.join(line)
 
     def choose(self, daemon):
         """Back end, programs and environment of this variant."""
@@ -138,11 +150,16 @@ class TwoHops(Variant):
     """A plain proxy in the relay's place that hands on to the same in the agent's place."""
 
     def start(self):
-        self.hop("relay", self.lab.net.relay, topology.RELAY4, topology.AGENT4, self.offset, self.offset + 50)
-        self.hop("agent", self.lab.net.agent, topology.AGENT4, "127.0.0.1", self.offset + 50, 0)
-        for service in SERVICES:
-            self.wait_listening(self.lab.net.relay, service + self.offset)
-            self.wait_listening(self.lab.net.agent, service + self.offset + 50)
+        for place, namespace, listen, to, listen_offset, to_offset in self.chain():
+            self.hop(place, namespace, listen, to, listen_offset, to_offset)
+            for service in self.services:
+                self.wait_listening(namespace, service + listen_offset)
+
+    def chain(self):
+        """The arguments of each hop()."""
+        net = self.lab.net
+        return [("relay", net.relay, topology.RELAY4, topology.AGENT4, self.offset, self.offset + 50),
+                ("agent", net.agent, topology.AGENT4, "127.0.0.1", self.offset + 50, 0)]
 
     def hop(self, place, namespace, listen, to, listen_offset, to_offset):
         raise NotImplementedError
@@ -156,11 +173,11 @@ class Haproxy(TwoHops):
     def hop(self, place, namespace, listen, to, listen_offset, to_offset):
         text = ("global\n maxconn 4000\n nbthread 2\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n"
                 " timeout server 1h\n option splice-auto\n")
-        for service in SERVICES:
+        for service in self.services:
             text += (f"listen s{service}\n bind {listen}:{service + listen_offset}\n"
                      f" server s {to}:{service + to_offset}\n")
-        config = self.write(f"haproxy-{place}.cfg", text)
-        self.spawn(f"haproxy-{place}", namespace, [program("haproxy"), "-db", "-f", config])
+        config = self.write(f"{self.name}-{place}.cfg", text)
+        self.spawn(f"{self.name}-{place}", namespace, [program("haproxy"), "-db", "-f", config])
 
 
 class Nginx(TwoHops):
@@ -174,12 +191,12 @@ class Nginx(TwoHops):
 
     def hop(self, place, namespace, listen, to, listen_offset, to_offset):
         servers = "".join(f"server {{ listen {listen}:{service + listen_offset}; tcp_nodelay on; "
-                          f"proxy_pass {to}:{service + to_offset}; proxy_timeout 1h; }}\n" for service in SERVICES)
-        config = self.write(f"nginx-{place}.conf", f"load_module {self.module};\ndaemon off;\nworker_processes 2;\n"
-                            f"pid {self.lab.path(f'nginx-{place}.pid')};\nerror_log stderr;\n"
+                          f"proxy_pass {to}:{service + to_offset}; proxy_timeout 1h; }}\n" for service in self.services)
+        config = self.write(f"{self.name}-{place}.conf", f"load_module {self.module};\ndaemon off;\nworker_processes 2;\n"
+                            f"pid {self.lab.path(f'{self.name}-{place}.pid')};\nerror_log stderr;\n"
                             f"worker_rlimit_nofile 19000;\nevents {{ worker_connections 9000; }}\n"
                             f"stream {{\n{servers}}}\n")
-        self.spawn(f"nginx-{place}", namespace, [program("nginx"), "-c", config, "-e", "stderr"])
+        self.spawn(f"{self.name}-{place}", namespace, [program("nginx"), "-c", config, "-e", "stderr"])
 
 
 class Socat(TwoHops):
@@ -188,7 +205,7 @@ class Socat(TwoHops):
     offset = 1600
 
     def hop(self, place, namespace, listen, to, listen_offset, to_offset):
-        for service in SERVICES:
+        for service in self.services:
             self.spawn(f"socat-{place}-{service}", namespace,
                        [program("socat"), f"TCP-LISTEN:{service + listen_offset},bind={listen},fork,reuseaddr,nodelay,"
                         "backlog=1024", f"TCP:{to}:{service + to_offset},nodelay"])
@@ -203,7 +220,7 @@ class Frp(Variant):
         server = self.write(f"{self.name}-s.toml", f'bindAddr = "{topology.TUNNEL4}"\nbindPort = {self.port}\n'
                             f'proxyBindAddr = "{topology.RELAY4}"\n{self.more_server}')
         proxies = "".join(f'[[proxies]]\nname = "s{service}"\ntype = "tcp"\nlocalIP = "127.0.0.1"\n'
-                          f"localPort = {service}\nremotePort = {service + self.offset}\n" for service in SERVICES)
+                          f"localPort = {service}\nremotePort = {service + self.offset}\n" for service in self.services)
         client = self.write(f"{self.name}-c.toml", f'serverAddr = "{topology.TUNNEL4}"\nserverPort = {self.port}\n'
                             f"{self.more}{proxies}")
         self.spawn(f"{self.name}-s", self.lab.net.relay, [program("frps"), "-c", server])
@@ -229,9 +246,9 @@ class Rathole(Variant):
     def start(self):
         token = 'token = "bench"\n'
         server = "".join(f'[server.services.s{service}]\n{token}bind_addr = "{topology.RELAY4}:{service + self.offset}"\n'
-                         for service in SERVICES)
+                         for service in self.services)
         client = "".join(f'[client.services.s{service}]\n{token}local_addr = "127.0.0.1:{service}"\n'
-                         for service in SERVICES)
+                         for service in self.services)
         address = f"{topology.TUNNEL4}:{self.port}"
         self.spawn("rathole-s", self.lab.net.relay, [program("rathole"), "--server", self.write(
             "rathole-s.toml", f'[server]\nbind_addr = "{address}"\n{server}')])
@@ -249,10 +266,53 @@ class Bore(Variant):
     def start(self):
         relay, agent = self.lab.net.relay, self.lab.net.agent
         self.spawn("bore-s", relay, [program("bore"), "server", "--min-port", 1024])
-        for service in SERVICES:
+        for service in self.services:
             self.spawn(f"bore-{service}", agent, [program("bore"), "local", service, "--to", topology.TUNNEL4, "--port",
                                                   service + self.offset])
             self.wait_listening(relay, service + self.offset)
 
 
-ALL = (Direct, Dnat, Netferry, NetferryEpoll, NetferryTls, Haproxy, Nginx, Socat, Frp, FrpTuned, Rathole, Bore)
+class RelayAlone:
+    """Before a variant: what it has in the relay's place hands on to the servers themselves."""
+    layout = layouts.ALONE
+    services = (STREAM, ECHO)
+
+    def chain(self):
+        return [("relay", self.lab.net.relay, topology.RELAY4, topology.AGENT4, self.offset, 0)]
+
+
+class AloneDirect(RelayAlone, Direct):
+    name = "alone-direct"
+
+
+class AloneNetferry(RelayAlone, Netferry):
+    """Its agent hands each channel over to a server, and is out of the bytes' way."""
+    name = "alone-netferry"
+    tunnel, offset = 7807, 2100
+
+    def join(self, line):
+        sockets = [f"{service}={handover(self.lab, service)}" for service in self.services]
+        agent = self.spawn(f"channel-agent-{self.name}", self.lab.net.agent, [binary("nf-channel-agent"), line, *sockets])
+        agent.wait_log("ready")
+
+    def processes(self):
+        return {}  # the whole path tells the relay's memory
+
+
+class AloneNetferryEpoll(AloneNetferry):
+    name, what = "alone-netferry-epoll", NetferryEpoll.what
+    io, tunnel, offset = "epoll", 7817, 2200
+
+
+class AloneHaproxy(RelayAlone, Haproxy):
+    name, what = "alone-haproxy", "HAProxy, TCP mode with splice, in relay's place"
+    offset = 2300
+
+
+class AloneNginx(RelayAlone, Nginx):
+    name, what = "alone-nginx", "nginx stream in relay's place"
+    offset = 2400
+
+
+ALL = (Direct, Dnat, Netferry, NetferryEpoll, NetferryTls, Haproxy, Nginx, Socat, Frp, FrpTuned, Rathole, Bore,
+       AloneDirect, AloneNetferry, AloneNetferryEpoll, AloneHaproxy, AloneNginx)

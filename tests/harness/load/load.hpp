@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What nf-load does: one thread with epoll each. sockperf, wrk and hey have no one-byte transactions on many TCP
-// connections, and none of them tells when the first byte of a new connection comes back.
+// connections, and none of them tells when the first byte of a new connection comes back. iperf3 accepts its own
+// connections, so it cannot stand where another process has made them.
 #pragma once
 
 #include <sys/epoll.h>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
 
 #include "base/fd.hpp"
@@ -42,8 +44,21 @@ class Latencies {
   std::vector<float> values_;
 };
 
+/// Where a server takes connections.
+struct Places {
+  net::Endpoint at;
+  /// Path of a unix socket (SOCK_SEQPACKET) where another process hands over connected sockets, one byte with one
+  /// descriptor (SCM_RIGHTS) a message; empty: none.
+  std::string handover;
+};
+
 /// Echoes whatever comes; until SIGTERM.
-Status echo(const net::Endpoint& at);
+Status echo(const Places& places);
+/// The other end of bulk(); until SIGTERM.
+Status stream(const Places& places);
+/// As many bytes as go in one direction on `streams` connections. Only what is received within `time` counts, processor
+/// time as well; 200 ms to warm up do not.
+Result<nlohmann::json> bulk(const net::Endpoint& to, bool download, unsigned streams, std::chrono::milliseconds time);
 /// One byte there and back again and again on each of `connections`. Only what falls into `time` counts, processor time
 /// included: not connecting, which may cost a TLS handshake each.
 Result<nlohmann::json> ping_pong(const net::Endpoint& to, unsigned connections, std::chrono::milliseconds time);

@@ -13,7 +13,10 @@ namespace nfr::load {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: nf-load echo ADDRESS:PORT\n"
+    "usage: nf-load echo ADDRESS:PORT [UNIX-SOCKET]\n"
+    "       nf-load stream ADDRESS:PORT [UNIX-SOCKET]\n"
+    "       nf-load download ADDRESS:PORT STREAMS MILLISECONDS\n"
+    "       nf-load upload ADDRESS:PORT STREAMS MILLISECONDS\n"
     "       nf-load ping-pong ADDRESS:PORT CONNECTIONS MILLISECONDS\n"
     "       nf-load connect ADDRESS:PORT AT-ONCE MILLISECONDS\n"
     "       nf-load idle ADDRESS:PORT CONNECTIONS\n";
@@ -47,9 +50,12 @@ int run(int argc, char** argv) {
   const std::string_view what = argv[1];
   const auto where = net::Endpoint::parse(argv[2]);
   if (!where) return wrong(where.error().message());
-  if (what == "echo" && argc == 3) return failed(echo(*where).error());
+  if ((what == "echo" || what == "stream") && argc <= 4) {
+    const Places places{*where, argc == 4 ? argv[3] : ""};
+    return failed((what == "echo" ? echo(places) : stream(places)).error());
+  }
   const auto count = argc > 3 ? number(argv[3]) : std::nullopt;
-  if (!count) return wrong("a number from 1 to 1000000 of connections is missing");
+  if (!count) return wrong("a number from 1 to 1000000 of connections or streams is missing");
   if (what == "idle" && argc == 4) {
     const Status ended = idle(*where, *count);
     return ended ? 0 : failed(ended.error());
@@ -57,6 +63,8 @@ int run(int argc, char** argv) {
   const auto time = argc == 5 ? number(argv[4]) : std::nullopt;
   if (!time) return wrong("a number of milliseconds is missing");
   if (what == "ping-pong") return print(ping_pong(*where, *count, std::chrono::milliseconds(*time)));
+  if (what == "download" || what == "upload")
+    return print(bulk(*where, what == "download", *count, std::chrono::milliseconds(*time)));
   if (what == "connect") return print(connects(*where, *count, std::chrono::milliseconds(*time)));
   return wrong(fmt::format("no such thing to do: {}", what));
 }
