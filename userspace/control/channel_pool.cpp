@@ -8,8 +8,10 @@ namespace nfr::control {
 namespace {
 
 constexpr std::size_t kAgentMax = 64;  // ready and asked for, an agent
+constexpr std::size_t kAtOnceMax = 8;  // asked for together while visitors come
 constexpr int kIdleAges = 10;          // a port without visitors for so many ages has nothing ready
 constexpr Millis kRetryMin{1000};
+constexpr Millis kFresh{2000};
 constexpr unsigned kRetryDoublings = 6;
 // The agent waits longer than we keep the channel, so that it is ours to end it.
 constexpr Millis kWaitMore{15'000};
@@ -38,7 +40,8 @@ std::optional<ChannelPool::Ready> ChannelPool::take(const Place& place, const Wa
   if (!entry.ready.empty()) {
     const core::ChannelRef channel = entry.ready.back();  // the youngest: the others may go by their age
     entry.ready.pop_back();
-    taken = Ready{channel, ready_.at(channel).number};
+    const Kept& kept = ready_.at(channel);
+    taken = Ready{channel, kept.number, clock_.now() - kept.since < kFresh};
     ready_.erase(channel);
   }
   ++(taken ? counts_.hits : counts_.misses);
@@ -47,7 +50,12 @@ std::optional<ChannelPool::Ready> ChannelPool::take(const Place& place, const Wa
 
 void ChannelPool::replace(const Place& place) {
   const auto found = entries_.find(place);
-  if (found != entries_.end()) refill(place, found->second);
+  if (found == entries_.end()) return;
+  Entry& entry = found->second;
+  // Several at once cost the agent, and its connection, much less than one by one.
+  const std::size_t wanted = std::min(entry.plan.wanted(clock_.now()), kAgentMax);
+  const std::size_t slack = std::min(wanted / 4, kAtOnceMax);
+  if (entry.ready.size() + entry.asked + slack <= wanted || entry.ready.empty()) refill(place, entry);
 }
 
 /// Ready and asked for are bounded (count_max), ports are not: a visitor must not cost a look at every port.

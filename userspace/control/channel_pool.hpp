@@ -34,6 +34,7 @@ class ChannelPool {
   struct Ready {
     core::ChannelRef channel;
     std::uint64_t number = 0;
+    bool fresh = false;  ///< it came a moment ago: as good as one that was asked for now
   };
   /// The OPEN (number 0) a visitor of this place would cause now, and whom; nothing: no such visitor can be served.
   struct Wanted {

@@ -117,7 +117,8 @@ void FlowBook::serve(Flow& flow, const core::Mapping& mapping) {
   if (const auto ready = pool_.take(place, *wanted)) {
     flow.session = wanted->session->id;
     flow.leg = wanted->open.leg;
-    begin(flow, ready->channel, ready->number, wanted->session->peer.keys, true);
+    begin(flow, ready->channel, ready->number, wanted->session->peer.keys,
+          {.stood_ready = true, .early = ready->fresh});
   } else {
     ask(flow, *wanted);
   }
@@ -209,18 +210,19 @@ void FlowBook::on_channel(core::ChannelRef channel, std::span<const std::byte> b
   if (pool_.expects(preface->session, preface->number)) return pool_.on_channel(channel, preface->number, leg);
   Flow& flow = flows_.at(core::FlowId{preface->number});
   if (flow.leg != leg || clock_.now() > flow.deadline) return plane_.reject(channel);
-  begin(flow, channel, preface->number, *keys, false);
+  begin(flow, channel, preface->number, *keys, {.stood_ready = false, .early = true});
 }
 
 void FlowBook::begin(Flow& flow, core::ChannelRef channel, std::uint64_t number, const core::SessionKeys& keys,
-                     bool stood_ready) {
+                     Beginning how) {
   flow.state = State::kStarting;  // the number is spent: a copied preface finds no kAsked flow
   by_visitor_.erase(flow.visitor);
   const MappingBook::Entry* entry = mappings_.find(flow.mapping);
   const Millis idle = entry != nullptr ? entry->mapping.idle_timeout : Millis{0};
-  plane_.start(flow.visitor, channel,
-               core::FlowSpec{flow.id, flow.mapping, flow.visitor_address, flow.public_endpoint, flow.session,
-                              NFR_PREFACE_OPEN, number, keys, flow.leg, stood_ready, idle, flow.counters});
+  plane_.start(
+      flow.visitor, channel,
+      core::FlowSpec{flow.id, flow.mapping, flow.visitor_address, flow.public_endpoint, flow.session, NFR_PREFACE_OPEN,
+                     number, keys, flow.leg, how.stood_ready, how.early, idle, flow.counters});
 }
 
 void FlowBook::on_channel_lost(core::FlowId id) {

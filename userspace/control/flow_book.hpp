@@ -113,8 +113,11 @@ class FlowBook {
                const net::Endpoint& visitor, const net::Endpoint& local);
   void serve(Flow& flow, const core::Mapping& mapping);
   void ask(Flow& flow, const ChannelPool::Wanted& wanted);
-  void begin(Flow& flow, core::ChannelRef channel, std::uint64_t number, const core::SessionKeys& keys,
-             bool stood_ready);
+  struct Beginning {
+    bool stood_ready;  ///< as in core::FlowSpec
+    bool early;
+  };
+  void begin(Flow& flow, core::ChannelRef channel, std::uint64_t number, const core::SessionKeys& keys, Beginning how);
   std::optional<ChannelPool::Wanted> wanted_at(const core::Mapping& mapping, net::Port port) const;
   std::optional<ChannelPool::Wanted> wanted_at(const ChannelPool::Place& place) const;
   void make_room();

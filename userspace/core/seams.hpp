@@ -110,6 +110,9 @@ struct FlowSpec {
   SessionKeys keys;
   Leg leg = Leg::kPlain;
   bool stood_ready = false;  ///< the channel waited for its visitor: if it is broken by now, the visitor is not
+  /// The visitor's first bytes may go along with START. They might reach the target even if the channel breaks before
+  /// READY, so the visitor cannot be given another then: not for a channel that may have broken while it waited.
+  bool early = false;
   Millis idle_timeout{0};
   std::shared_ptr<FlowCounters> counters;
 };

@@ -148,11 +148,12 @@ void AgentOpening::refuse(RefuseReason reason) {
                       head_->options.linger, [this](Exact::End end) { on_refusal_sent(end); });
 }
 
-/// The relay closes a refused channel; an RST from here could overtake the answer's retransmission.
+/// The relay closes a refused channel; an RST from here could overtake the answer's retransmission. What the visitor
+/// said early is read, or closing would be that RST.
 void AgentOpening::on_refusal_sent(Exact::End end) {
   if (end != Exact::End::kDone) return close(*outcome_);
   state_ = State::kLinger;
-  head_->exact->read(1, head_->options.linger, [this](Exact::End) { close(*outcome_); });
+  head_->exact->read(NFR_EARLY_BYTES_MAX + 1, head_->options.linger, [this](Exact::End) { close(*outcome_); });
 }
 
 void AgentOpening::on_error(int) {

@@ -102,7 +102,7 @@ class DataCore::Listening final : public io::Operation {
 /// A visitor nobody has decided about: nothing is read from it, only its RST is noticed.
 class DataCore::Waiting final : public transport::EndpointEvents {
  public:
-  Waiting(DataCore& core, core::VisitorRef ref, std::unique_ptr<transport::Endpoint> endpoint, Seat seat)
+  Waiting(DataCore& core, core::VisitorRef ref, std::unique_ptr<transport::RawEndpoint> endpoint, Seat seat)
       : ref_(ref), core_(core), seat_(std::move(seat)), endpoint_(std::move(endpoint)), timeout_(core.loop_, [this] {
           core_.on_waiting_gone(*this);
         }) {
@@ -113,7 +113,7 @@ class DataCore::Waiting final : public transport::EndpointEvents {
 
   core::VisitorRef ref() const { return ref_; }
   bool leaving() const { return leaving_; }
-  std::unique_ptr<transport::Endpoint> take() { return std::move(endpoint_); }
+  std::unique_ptr<transport::RawEndpoint> take() { return std::move(endpoint_); }
   Seat take_seat() { return std::move(seat_); }
 
   void leave() {
@@ -133,7 +133,7 @@ class DataCore::Waiting final : public transport::EndpointEvents {
   const core::VisitorRef ref_;
   DataCore& core_;
   Seat seat_;
-  std::unique_ptr<transport::Endpoint> endpoint_;
+  std::unique_ptr<transport::RawEndpoint> endpoint_;
   io::Timer timeout_;
   bool leaving_ = false;
 };
@@ -255,7 +255,7 @@ void DataCore::cut(core::FlowId flow) {
   if (found != flows_.end()) found->second.opening->cut(core::FlowEnd::kCut);
 }
 
-void DataCore::on_channel_lost(core::FlowId id, std::unique_ptr<transport::Endpoint> visitor) {
+void DataCore::on_channel_lost(core::FlowId id, std::unique_ptr<transport::RawEndpoint> visitor) {
   const auto found = flows_.find(id);
   Flow flow = std::move(found->second);
   flows_.erase(found);

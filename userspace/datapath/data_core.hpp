@@ -87,7 +87,7 @@ class DataCore final : private RelayFlowEvents {
   void tell_ready();
   void on_flow_refused(core::FlowId flow, proto::RefuseReason reason) override;
   void on_flow_ended(core::FlowId flow, core::FlowEnd end) override;
-  void on_channel_lost(core::FlowId flow, std::unique_ptr<transport::Endpoint> visitor) override;
+  void on_channel_lost(core::FlowId flow, std::unique_ptr<transport::RawEndpoint> visitor) override;
   void on_channel_over(RelayOpening& opening) override;
   void forget(core::FlowId flow);
   void check_stopped();

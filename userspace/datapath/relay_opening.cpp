@@ -7,6 +7,7 @@
 #include <netinet/tcp.h>
 
 #include "base/assert.hpp"
+#include "base/text.hpp"
 
 namespace nfr::datapath {
 namespace {
@@ -25,14 +26,14 @@ bool unacknowledged(int socket) {
 
 }  // namespace
 
-RelayOpening::RelayOpening(io::Loop& loop, const core::Crypto& crypto, std::unique_ptr<transport::Endpoint> visitor,
+RelayOpening::RelayOpening(io::Loop& loop, const core::Crypto& crypto, std::unique_ptr<transport::RawEndpoint> visitor,
                            transport::Carrier channel, core::FlowSpec spec, Millis answer_deadline,
                            RelayFlowEvents& events)
     : loop_(loop), crypto_(crypto), id_(spec.id), events_(events), visitor_(std::move(visitor)) {
   const int socket = channel.socket.get();
   channel_ = transport::make_endpoint(loop, std::move(channel));
   asking_.reset(new Asking{std::move(spec), answer_deadline, socket, ExactIo(loop, *channel_),
-                           io::Timer(loop, [this] { on_silence(); })});
+                           io::Timer(loop, [this] { on_silence(); }), 0});
 }
 
 proto::ChannelName RelayOpening::channel_name() const {
@@ -46,7 +47,9 @@ void RelayOpening::start() {
   if (spec.stood_ready) asking_->silence.arm(kSilent);
   const proto::Start start{spec.mapping, spec.visitor, spec.public_endpoint, spec.id, 0};
   const auto bytes = proto::encode_start(crypto_, spec.keys.to_agent, channel_name(), start);
-  asking_->exact.exchange(bytes, NFR_ANSWER_BYTES, asking_->answer_deadline,
+  const std::string early = spec.early ? visitor_->peek(NFR_EARLY_BYTES_MAX) : std::string();
+  asking_->early = early.size();
+  asking_->exact.exchange(as_bytes(std::string(as_text(bytes)) + early), NFR_ANSWER_BYTES, asking_->answer_deadline,
                           [this](ExactIo::End end) { on_answer(end); });
 }
 
@@ -72,13 +75,15 @@ void RelayOpening::on_answer(ExactIo::End end) {
   const auto answer = proto::decode_answer(crypto_, spec.keys.to_relay, channel_name(), asking_->exact.bytes());
   if (!answer || answer->flow != id_) return refuse(RefuseReason::bad_answer);
   if (answer->refused) return refuse(*answer->refused);
+  if (asking_->early > 0 && !visitor_->skip(asking_->early)) return join().cut(core::FlowEnd::kVisitorReset);
+  spec.counters->in_bytes.fetch_add(asking_->early, std::memory_order_relaxed);
   join().start();
   asking_.reset();
   events_.on_flow_ready(id_, Micros{answer->dial_us});
 }
 
 void RelayOpening::broken() {
-  if (!asking_->spec.stood_ready) return refuse(RefuseReason::bad_answer);
+  if (!asking_->spec.stood_ready || asking_->early > 0) return refuse(RefuseReason::bad_answer);
   lost_ = true;
   asking_->silence.disarm();
   asking_->exact.abandon();

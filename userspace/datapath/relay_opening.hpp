@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // RelayOpening: one flow on the relay, from the moment its visitor has a channel: START, the agent's answer, then a
 // Pair until the end. Owned by the data thread that accepted the visitor. The choice of mapping and channel was
-// made before. Until the answer nothing is read from the visitor, so a channel that stood ready and proves to be broken
-// costs the visitor nothing: it is given back.
+// made before. Until the answer nothing is taken from the visitor (its first bytes go along with START as a copy), so a
+// channel that stood ready and proves to be broken costs the visitor nothing: it is given back.
 //
 // kAsking -READY-> kJoined (the pair's states);  kAsking -broken, stood ready-> kLost -channel closed-> over
 //         \-refused, visitor gone, cut-> kJoined (the pair ends both)
@@ -32,13 +32,13 @@ class RelayFlowEvents {
   virtual void on_flow_refused(core::FlowId flow, proto::RefuseReason reason) = 0;
   virtual void on_flow_ended(core::FlowId flow, core::FlowEnd end) = 0;
   /// The channel stood ready and is broken: the visitor is as it was. The flow's name may be used again from now on.
-  virtual void on_channel_lost(core::FlowId flow, std::unique_ptr<transport::Endpoint> visitor) = 0;
+  virtual void on_channel_lost(core::FlowId flow, std::unique_ptr<transport::RawEndpoint> visitor) = 0;
   virtual void on_channel_over(RelayOpening& opening) = 0;  ///< after on_channel_lost
 };
 
 class RelayOpening final : private PairEvents, private transport::EndpointEvents {
  public:
-  RelayOpening(io::Loop& loop, const core::Crypto& crypto, std::unique_ptr<transport::Endpoint> visitor,
+  RelayOpening(io::Loop& loop, const core::Crypto& crypto, std::unique_ptr<transport::RawEndpoint> visitor,
                transport::Carrier channel, core::FlowSpec spec, Millis answer_deadline, RelayFlowEvents& events);
 
   void start();
@@ -69,14 +69,15 @@ class RelayOpening final : private PairEvents, private transport::EndpointEvents
     const Millis answer_deadline;
     const int channel_socket;  // the channel's, for its options; open while the channel is
     transport::ExactIo exact;
-    io::Timer silence;  // of a channel that stood ready
+    io::Timer silence;      // of a channel that stood ready
+    std::size_t early = 0;  // of the visitor's bytes went behind START and are still in its socket
   };
 
   io::Loop& loop_;
   const core::Crypto& crypto_;
   const core::FlowId id_;
   RelayFlowEvents& events_;
-  std::unique_ptr<transport::Endpoint> visitor_;
+  std::unique_ptr<transport::RawEndpoint> visitor_;
   std::unique_ptr<transport::Endpoint> channel_;
   std::optional<Pair> pair_;        // owns and closes both from the answer on
   std::unique_ptr<Asking> asking_;  // null once READY was read

@@ -27,6 +27,7 @@ constexpr int kUnsentMax = 256 * 1024;
 // and to this receive buffer (the kernel doubles the number) until it has moved so much that its far end plainly reads;
 // then it gets the kernel's automatic one. Slow start needs as long.
 constexpr int kFirstReceiveBuffer = 192 * 1024;
+constexpr std::size_t kPeekMax = 4096;
 constexpr std::uint64_t kLittleBytes = 64 * 1024;
 constexpr std::uint64_t kProvenBytes = 2 * 1024 * 1024;
 
@@ -93,6 +94,21 @@ void RawEndpoint::read_at_most(std::size_t bytes) {
   if (!little_) little_ = std::make_unique_for_overwrite<Little>();
   little_wanted_ = std::min(bytes, little_->size());
   submit_receive();
+}
+
+std::string RawEndpoint::peek(std::size_t most) const {
+  NFR_ASSERT(!receive_.in_flight());
+  std::array<char, kPeekMax> bytes;
+  const ssize_t got = ::recv(socket_.get(), bytes.data(), std::min(most, bytes.size()), MSG_PEEK | MSG_DONTWAIT);
+  return {bytes.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0))};
+}
+
+bool RawEndpoint::skip(std::size_t bytes) {
+  NFR_ASSERT(!receive_.in_flight() && bytes <= kPeekMax);
+  std::array<char, kPeekMax> dropped;
+  const ssize_t got = ::recv(socket_.get(), dropped.data(), bytes, MSG_DONTWAIT);
+  if (got > 0) count_received(static_cast<std::size_t>(got));
+  return got == static_cast<ssize_t>(bytes);
 }
 
 void RawEndpoint::submit_receive() {

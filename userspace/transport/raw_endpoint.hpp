@@ -6,6 +6,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -43,6 +44,11 @@ class RawEndpoint final : public Endpoint {
   void resume() override;
   std::span<const std::byte> unsent() const override { return unsent_; }
   Fd release() override;
+
+  /// What has arrived, at most `most` bytes (4096 at most); it stays where it is. Not while a read is outstanding.
+  std::string peek(std::size_t most) const;
+  /// Drops so many bytes that peek() showed. False: they are not there, which only a broken connection explains.
+  bool skip(std::size_t bytes);
 
   /// Gives the socket away, still with SO_LINGER {1,0}; only while nothing is in flight and nothing was watched.
   Fd detach();

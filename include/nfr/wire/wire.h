@@ -48,6 +48,8 @@
  *  4  zero u32
  * An address is 20 bytes: family u8 (4 or 6), zero u8, port u16, address 16 (IPv4 in the first four). */
 #define NFR_START_BYTES 84
+/* So many of the visitor's bytes may stand behind START before READY has come. */
+#define NFR_EARLY_BYTES_MAX 4096
 /* READY or REFUSED, agent -> relay.
  *  0  kind 1 = 2 or 3   2  reason u16 (0 for READY)   8  flow id u64   16  MAC 16
  *  1  version 1         4  dial time us u32 */
