@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -209,7 +210,10 @@ inline unsigned chaos_seed() {
 
 class LoopbackTest : public ::testing::Test {
  protected:
-  void SetUp() override { make({.entries = 256, .buffer_count = 16, .buffer_bytes = 65536}); }
+  void SetUp() override {
+    ::signal(SIGPIPE, SIG_IGN);  // as the programs: splice(2) has no MSG_NOSIGNAL
+    make({.entries = 256, .buffer_count = 16, .buffer_bytes = 65536});
+  }
 
   /// On the back end that NFR_TEST_IO names; "chaos": on a ChaosLoop.
   void make(io::LoopOptions options) {

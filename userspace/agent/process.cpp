@@ -376,10 +376,12 @@ int run_agent(const Options& options) {
   if (!state) return refuse(state.error());
   auto membership = membership_for(options, *state);
   if (!membership) return refuse(membership.error());
-  const std::size_t descriptors = std::max(raise_descriptor_limit(), kReservedDescriptors + 2);
+  const std::size_t limit = raise_descriptor_limit();
+  const std::size_t reserved = kReservedDescriptors + 2 * io::PipePool::count_for(limit);
+  const std::size_t descriptors = std::max(limit, reserved + 2);
   // Lives as long as the process: what is in flight when the loop's run ends dies with it.
   auto* process = new Process(options, std::move(*state), std::move(*membership));
-  const Status started = process->start((descriptors - kReservedDescriptors) / 2);
+  const Status started = process->start((descriptors - reserved) / 2);
   if (!started) return refuse(started.error());
   const int exit_code = process->run();
   std::fflush(nullptr);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Pair: the state machine that moves a flow's bytes in tier user, on its loop's thread. A direction never holds more
-// than the bytes of one read (64 KiB). It does not know what kind of endpoints it joins.
+// than the bytes of one read (64 KiB, with splice(2) 256 KiB). It does not know what kind of endpoints it joins.
 #include "datapath/pair.hpp"
 
 #include "base/assert.hpp"
@@ -49,6 +49,7 @@ void Pair::on_data(Side& from, std::span<const std::byte> bytes) {
   NFR_ASSERT(from.direction == Direction::kReading);
   from.direction = Direction::kWriting;
   from.moving = bytes.size();
+  weigh(from, bytes.size());
   last_activity_ = loop_.now();
   other(from).endpoint->write(bytes);
 }
@@ -59,12 +60,14 @@ void Pair::on_written(Side& from) {
   from.direction = Direction::kReading;
   last_activity_ = loop_.now();
   count(from, from.moving);
-  from.endpoint->read();
+  from.spilled = {};
+  read_on(from);
 }
 
 void Pair::on_copied(Side& from) {
   if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kWriting);
+  from.spilled = {};
   from.endpoint->release_data();
 }
 
@@ -97,6 +100,7 @@ void Pair::end(FlowEnd why, CloseMode mode) {
   end_ = why;
   idle_.disarm();
   for (Side& side : sides_) {
+    loop_.pipes().give_back(std::move(side.pipe));
     side.endpoint->set_events(&side);
     side.endpoint->close(mode);
   }
@@ -143,7 +147,17 @@ void Pair::resume() {
   }
 }
 
+std::size_t Pair::held_from(int side) const {
+  const Side& from = sides_[side];
+  const Side& to = sides_[1 - side];
+  return to.endpoint->unsent().size() + (from.pipe ? from.pipe->held : 0);
+}
+
 ReleasedPair::Direction Pair::release_direction(Side& from) {
+  if (from.pipe) {
+    spill(from);
+    return {std::move(from.spilled), false};
+  }
   const auto held = other(from).endpoint->unsent();
   if (from.direction == Direction::kWriting) count(from, from.moving - held.size());
   return {{held.begin(), held.end()}, from.direction == Direction::kEnded};

@@ -8,9 +8,14 @@
 //                         kOver (kResting and kRested end like kRunning)
 // States of a direction:  kReading -data-> kWriting -written-> kReading; kReading -EOF-> kFinishing -FIN queued->
 // kEnded
+//
+// A direction whose reads are large goes over to splice(2): the same states, kReading until the source is readable,
+// kWriting while bytes wait in a pipe for the other side. It goes back when the pieces become small, when the other
+// side is stuck, or when no pipe is to be had.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -35,7 +40,7 @@ class PairEvents {
 /// A pair whose bytes somebody else moves from now on.
 struct ReleasedPair {
   struct Direction {
-    std::vector<std::byte> held;  ///< read from one side and not sent to the other; 64 KiB at most
+    std::vector<std::byte> held;  ///< read from one side and not sent to the other; 256 KiB at most
     bool ended = false;           ///< FIN was read and passed on
   };
   Fd visitor;  ///< both still with SO_LINGER {1,0}, non-blocking
@@ -63,8 +68,8 @@ class Pair {
   bool rest();
   void resume();  ///< only after on_pair_rested
   /// Of a rested pair: bytes read from the visitor (from the target) and not yet sent on.
-  std::size_t held_to_target() const { return sides_[kTarget].endpoint->unsent().size(); }
-  std::size_t held_to_visitor() const { return sides_[kVisitor].endpoint->unsent().size(); }
+  std::size_t held_to_target() const { return held_from(kVisitor); }
+  std::size_t held_to_visitor() const { return held_from(kTarget); }
   /// Gives a rested pair away: no reference to its sockets is left in the loop. No event follows; the pair may be
   /// destroyed.
   ReleasedPair release();
@@ -88,11 +93,19 @@ class Pair {
     void on_error(int os_errno) override { pair->on_error(*this, os_errno); }
     void on_closed() override { pair->on_closed(*this); }
     void on_rested() override { pair->on_rested(*this); }
+    void on_readable() override { pair->on_readable(*this); }
+    void on_writable() override { pair->on_writable(pair->other(*this)); }
+    void on_stuck() override { pair->on_stuck(pair->other(*this)); }
 
     Pair* pair = nullptr;
     std::unique_ptr<transport::Endpoint> endpoint;
     Direction direction = Direction::kReading;
-    std::size_t moving = 0;  // bytes of the write in flight
+    std::size_t moving = 0;  // bytes of the write in flight, but for those in the pipe
+    std::unique_ptr<io::Pipe> pipe;
+    std::vector<std::byte> spilled;  // what was in the pipe when the other side was stuck
+    std::uint8_t large = 0;          // reads that were worth splicing, less those that were not
+    std::uint8_t patience = 4;       // so many before splicing begins
+    bool splicing = false;
     bool rested = false;
     bool closed = false;
   };
@@ -108,8 +121,21 @@ class Pair {
   void on_closed(Side& side);
   void on_rested(Side& side);
   void rested_if_still();
+
+  // In pair_splice.cpp.
+  void read_on(Side& from);
+  void on_readable(Side& from);
+  void on_writable(Side& from);
+  void on_stuck(Side& from);
+  bool fill(Side& from);
+  bool empty(Side& from);
+  void spill(Side& from);
+  void stop_splicing(Side& from);
+  static void weigh(Side& from, std::size_t bytes);
+
   bool moving() const { return state_ == State::kRunning || state_ == State::kResting; }
   ReleasedPair::Direction release_direction(Side& from);
+  std::size_t held_from(int side) const;
 
   Side& other(const Side& side) { return sides_[&side == &sides_[kVisitor] ? kTarget : kVisitor]; }
   void count(const Side& from, std::size_t bytes);

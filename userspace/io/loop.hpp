@@ -20,8 +20,10 @@
 #include <utility>
 
 #include "base/clock.hpp"
+#include "base/descriptors.hpp"
 #include "base/io_choice.hpp"
 #include "base/result.hpp"
+#include "io/pipes.hpp"
 
 namespace nfr::io {
 
@@ -156,6 +158,8 @@ class Loop {
   /// Makes run() return; thread-safe.
   virtual void stop() = 0;
   virtual Instant now() const = 0;  ///< cached at the last wake-up
+  /// For splice(2), which a loop does not do: its caller calls it, and polls.
+  PipePool& pipes() { return pipes_; }
 
   /// Since creation. Thread-safe; the three are read one after the other.
   struct Statistics {
@@ -176,6 +180,7 @@ class Loop {
   virtual void give_back(std::uint16_t index) = 0;
   std::multimap<Instant, Timer*> timers_;
   std::string fallback_reason_;
+  PipePool pipes_{PipePool::count_for(descriptor_limit())};
   Gauge completions_;
   Gauge enters_;
   Gauge outstanding_;

@@ -232,7 +232,8 @@ void Process::count_descriptors() {
   next_count_ = loop_->now() + kCount;
   control::DescriptorFacts facts;
   facts.limit = descriptor_limit();
-  facts.fixed = kControlDescriptors + workers_ * kDescriptorsOfThread;
+  const std::size_t of_pipes = 2 * io::PipePool::count_for(facts.limit);
+  facts.fixed = kControlDescriptors + workers_ * (kDescriptorsOfThread + of_pipes);
   facts.listeners = plane_->listener_count() + tunnel_->listener_count();
   facts.sessions = tunnel_->session_count();
   relay_->set_descriptors(facts);

@@ -16,10 +16,12 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/fd.hpp"
 #include "base/result.hpp"
+#include "io/pipes.hpp"
 
 namespace nfr::transport {
 
@@ -38,6 +40,10 @@ class EndpointEvents {
   virtual void on_error(int os_errno) = 0;  ///< broken; the owner calls close(kReset)
   virtual void on_closed() = 0;             ///< descriptor closed, nothing in flight
   virtual void on_rested() {}               ///< after rest(): nothing is in flight, the loop knows nothing of it
+  virtual void on_readable() {}             ///< after await_readable()
+  virtual void on_writable() {}             ///< after await_writable()
+  /// Instead of on_writable, which will not follow: the peer has taken nothing for a while.
+  virtual void on_stuck() {}
 };
 
 enum class CloseMode {
@@ -58,6 +64,20 @@ class Endpoint {
   /// From now on an RST of the peer is reported by on_error even while no read is outstanding. May be repeated.
   virtual void watch_reset() = 0;
   virtual void close(CloseMode mode) = 0;  ///< once; on_closed follows
+
+  /// Whether bytes can go to and from a pipe without being copied through user space; then the four below may be
+  /// called.
+  virtual bool can_splice() const { return false; }
+  /// What has arrived, into the empty pipe, at once: how many bytes, 0 if there are none now. Nothing: read() will tell
+  /// of an end or an error. Not while a read is outstanding.
+  virtual std::optional<std::size_t> splice_to(io::Pipe&) { return std::nullopt; }
+  /// Out of the pipe, at once, what the socket takes: maybe nothing. Not while a write is outstanding. If the
+  /// connection is broken on_error follows. False: it cannot be done here, the rest has to be copied.
+  virtual bool splice_from(io::Pipe&) { return false; }
+  /// As a read that takes nothing: on_readable says that splice_to() or read() has something to tell.
+  virtual void await_readable() {}
+  /// As a write: on_writable, on_stuck or on_error follows.
+  virtual void await_writable() {}
 
   /// False for a kind that holds bytes nobody else could send for it (TLS).
   virtual bool can_rest() const { return false; }

@@ -7,6 +7,7 @@
 // the endpoint reads on, and reports the error only where the bytes end or where nobody reads.
 #include "transport/raw_endpoint.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -55,6 +56,11 @@ int take_socket_error(int socket) {
   return value;
 }
 
+/// splice(2) is not to be had here, which says nothing about the connection.
+bool is_refusal(int os_errno) {
+  return os_errno == EINVAL || os_errno == EPERM || os_errno == ENOSYS || os_errno == ENOMEM || os_errno == EINTR;
+}
+
 /// A peer's RST shows as EPIPE after its FIN and as ENOTCONN in shutdown(); for the owner it is one thing.
 int as_reset(int os_errno) { return os_errno == EPIPE || os_errno == ENOTCONN ? ECONNRESET : os_errno; }
 
@@ -77,22 +83,24 @@ RawEndpoint::RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options)
 RawEndpoint::~RawEndpoint() { NFR_ASSERT(!in_flight()); }
 
 void RawEndpoint::read() {
-  NFR_ASSERT(!reading_ && !eof_ && !closing_);
-  lease_.release();
-  if (failed_) return;
-  reading_ = true;
-  little_wanted_ = 0;
   little_.reset();
-  submit_receive();
+  ask(Reading::kBytes);
 }
 
 void RawEndpoint::read_at_most(std::size_t bytes) {
-  NFR_ASSERT(bytes > 0 && !reading_ && !eof_ && !closing_);
-  lease_.release();
-  if (failed_) return;
-  reading_ = true;
+  NFR_ASSERT(bytes > 0);
   if (!little_) little_ = std::make_unique_for_overwrite<Little>();
   little_wanted_ = std::min(bytes, little_->size());
+  ask(Reading::kLittle);
+}
+
+void RawEndpoint::await_readable() { ask(Reading::kReadable); }
+
+void RawEndpoint::ask(Reading what) {
+  NFR_ASSERT(reading_ == Reading::kNothing && !eof_ && !closing_);
+  lease_.release();
+  if (failed_) return;
+  reading_ = what;
   submit_receive();
 }
 
@@ -113,8 +121,13 @@ bool RawEndpoint::skip(std::size_t bytes) {
 
 void RawEndpoint::submit_receive() {
   if (resting_) return;
-  if (little_wanted_ == 0) return loop_.receive(receive_, socket_.get());
-  loop_.receive_into(receive_, socket_.get(), std::span(*little_).first(little_wanted_));
+  switch (reading_) {
+    case Reading::kNothing: return;
+    case Reading::kBytes: return loop_.receive(receive_, socket_.get());
+    case Reading::kLittle:
+      return loop_.receive_into(receive_, socket_.get(), std::span(*little_).first(little_wanted_));
+    case Reading::kReadable: return loop_.poll(receive_, socket_.get(), POLLIN);
+  }
 }
 
 void RawEndpoint::on_received(io::Completion completion) {
@@ -124,9 +137,10 @@ void RawEndpoint::on_received(io::Completion completion) {
   }
   if (resting_) rest_if_idle();
   if (resting_ && completion.result == -ECANCELED) return;  // the owner's read stands until resume()
-  reading_ = false;
+  const Reading asked = std::exchange(reading_, Reading::kNothing);
   if (failed_) return;
   if (completion.result < 0) return fail(broken_ != 0 ? broken_ : -completion.result);
+  if (asked == Reading::kReadable) return events_->on_readable();
   if (completion.result == 0) {
     if (broken_ != 0 || !eof_is_real()) return fail(broken_ != 0 ? broken_ : ECONNRESET);
     eof_ = true;
@@ -134,7 +148,7 @@ void RawEndpoint::on_received(io::Completion completion) {
   }
   count_received(static_cast<std::size_t>(completion.result));
   if (broken_ != 0) grace_.arm(reset_grace_);  // the owner has to go on reading, or the error is due
-  if (little_wanted_ != 0)
+  if (asked == Reading::kLittle)
     return events_->on_data(std::span(*little_).first(static_cast<std::size_t>(completion.result)));
   lease_ = std::move(completion.lease);
   events_->on_data(lease_.bytes());
@@ -167,7 +181,7 @@ bool RawEndpoint::eof_is_real() const {
 }
 
 void RawEndpoint::write(std::span<const std::byte> bytes) {
-  NFR_ASSERT(!bytes.empty() && unsent_.empty() && !finish_asked_ && !closing_);
+  NFR_ASSERT(!bytes.empty() && unsent_.empty() && !awaiting_writable_ && !finish_asked_ && !closing_);
   if (failed_) return;
   unsent_ = bytes;
   if (broken_ != 0) return soon_.arm(Millis{0});  // the error follows; on_written never does
@@ -179,13 +193,32 @@ void RawEndpoint::write(std::span<const std::byte> bytes) {
 void RawEndpoint::submit_send() {
   if (resting_) return;
   if (!stall_.armed() && copy_.empty()) stall_.arm(stall_limit_);
+  if (awaiting_writable_) return loop_.poll(send_, socket_.get(), POLLOUT);
   loop_.send(send_, socket_.get(), unsent_);
+}
+
+void RawEndpoint::await_writable() {
+  NFR_ASSERT(unsent_.empty() && !awaiting_writable_ && !finish_asked_ && !closing_);
+  if (failed_) return;
+  if (broken_ != 0) return soon_.arm(Millis{0});  // the error follows
+  awaiting_writable_ = true;
+  write_began_ = loop_.now();
+  submit_send();
+}
+
+void RawEndpoint::on_awaited(int result) {
+  if (result == -ECANCELED && resting_) return;  // stands until resume()
+  const bool stuck = std::exchange(stalled_, false) && result == -ECANCELED;
+  if (result < 0 && !stuck) return note_broken(-result);
+  awaiting_writable_ = false;
+  stuck ? events_->on_stuck() : events_->on_writable();
 }
 
 void RawEndpoint::on_sent(io::Completion completion) {
   if (closing_) return close_when_idle();
   if (failed_) return;
   if (resting_) rest_if_idle();
+  if (awaiting_writable_) return on_awaited(completion.result);
   const bool was_cancelled = std::exchange(stalled_, false) || resting_;
   if (completion.result < 0 && !(was_cancelled && completion.result == -ECANCELED)) {
     return note_broken(-completion.result);
@@ -213,6 +246,37 @@ void RawEndpoint::on_stall() {
   if (waited < stall_limit_) return stall_.arm(stall_limit_ - waited);
   stalled_ = true;
   loop_.cancel(send_);
+}
+
+std::optional<std::size_t> RawEndpoint::splice_to(io::Pipe& pipe) {
+  NFR_ASSERT(reading_ == Reading::kNothing && pipe.held == 0 && !closing_);
+  if (failed_) return 0;
+  const ssize_t got = ::splice(socket_.get(), nullptr, pipe.in.get(), nullptr, io::PipePool::kBytes, SPLICE_F_NONBLOCK);
+  if (got < 0 && errno == EAGAIN) return 0;
+  // Reported once: the read that follows would take it for an end.
+  if (got < 0 && broken_ == 0 && !is_refusal(errno)) broken_ = as_reset(errno);
+  if (got <= 0) return std::nullopt;
+  pipe.held = static_cast<std::size_t>(got);
+  count_received(pipe.held);
+  if (broken_ != 0) grace_.arm(reset_grace_);
+  return pipe.held;
+}
+
+bool RawEndpoint::splice_from(io::Pipe& pipe) {
+  NFR_ASSERT(unsent_.empty() && !awaiting_writable_ && !finish_asked_ && !closing_);
+  while (pipe.held > 0 && !failed_ && broken_ == 0) {
+    const ssize_t put = ::splice(pipe.out.get(), nullptr, socket_.get(), nullptr, pipe.held, SPLICE_F_NONBLOCK);
+    if (put < 0 && errno == EAGAIN) return true;
+    if (put < 0 && is_refusal(errno)) return false;
+    if (put <= 0) {
+      broken_ = as_reset(put < 0 ? errno : EPIPE);
+      soon_.arm(Millis{0});
+      return true;
+    }
+    count_sent(static_cast<std::size_t>(put));
+    pipe.held -= static_cast<std::size_t>(put);
+  }
+  return true;
 }
 
 void RawEndpoint::finish() {
@@ -248,12 +312,13 @@ void RawEndpoint::note_broken(int os_errno) {
   if (broken_ == 0) broken_ = as_reset(os_errno);
   if (eof_) return fail(broken_);
   if (!send_.in_flight()) drop_unsent();
-  if (!reading_) grace_.arm(reset_grace_);  // a read in flight reports by itself
+  if (reading_ == Reading::kNothing) grace_.arm(reset_grace_);  // a read in flight reports by itself
 }
 
 /// Nobody will send these bytes: their memory may be what a read of this very connection waits for, and that read is
 /// what reports the error.
 void RawEndpoint::drop_unsent() {
+  awaiting_writable_ = false;
   if (unsent_.empty()) return;
   unsent_ = {};
   copy_ = {};
@@ -261,15 +326,14 @@ void RawEndpoint::drop_unsent() {
 }
 
 void RawEndpoint::on_grace() {
-  if (!over() && !reading_) fail(broken_);
+  if (!over() && reading_ == Reading::kNothing) fail(broken_);
 }
 
 void RawEndpoint::on_soon() {
   if (closing_) return close_when_idle();
   if (failed_) return;
-  if (broken_ != 0 && !send_.in_flight()) drop_unsent();
-  if (finishing()) {
-    if (broken_ != 0) return note_broken(broken_);
+  if (broken_ != 0) note_broken(broken_);
+  if (finishing() && broken_ == 0) {
     finished_ = true;
     events_->on_finished();
   }
@@ -332,8 +396,8 @@ void RawEndpoint::resume() {
   NFR_ASSERT(rested_);
   resting_ = rested_ = false;
   if (over()) return;
-  if (!unsent_.empty() && broken_ == 0) submit_send();
-  if (reading_) submit_receive();
+  if ((!unsent_.empty() || awaiting_writable_) && broken_ == 0) submit_send();
+  submit_receive();
   if (watching_) watch_reset();
 }
 

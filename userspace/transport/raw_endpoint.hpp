@@ -39,6 +39,11 @@ class RawEndpoint final : public Endpoint {
   void finish() override;
   void watch_reset() override;
   void close(CloseMode mode) override;
+  bool can_splice() const override { return true; }
+  std::optional<std::size_t> splice_to(io::Pipe& pipe) override;
+  bool splice_from(io::Pipe& pipe) override;
+  void await_readable() override;
+  void await_writable() override;
   bool can_rest() const override { return true; }
   void rest() override;
   void resume() override;
@@ -65,13 +70,17 @@ class RawEndpoint final : public Endpoint {
   };
 
   RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options);
+  enum class Reading { kNothing, kBytes, kLittle, kReadable };  ///< what the owner waits for
+
   void on_received(io::Completion completion);
   void on_sent(io::Completion completion);
+  void on_awaited(int result);
   void on_watched(io::Completion completion);
   void on_soon();
   void on_stall();
   void on_grace();
 
+  void ask(Reading what);
   void submit_receive();
   void submit_send();
   void rest_if_idle();
@@ -96,17 +105,18 @@ class RawEndpoint final : public Endpoint {
   const Millis reset_grace_;
   EndpointEvents* events_ = nullptr;
 
-  io::Lease lease_;                    // bytes of the last on_data
-  std::unique_ptr<Little> little_;     // bytes of the last read_at_most; null when the next read() began
-  std::size_t little_wanted_ = 0;      // 0: the read in flight is an ordinary one
+  io::Lease lease_;                 // bytes of the last on_data
+  std::unique_ptr<Little> little_;  // bytes of the last read_at_most; null when the next read() began
+  std::size_t little_wanted_ = 0;
   std::span<const std::byte> unsent_;  // rest of the write; in the caller's memory or in copy_
   std::vector<std::byte> copy_;
   Instant write_began_;
 
   std::uint64_t received_ = 0;  // no further than kProvenBytes
   std::uint64_t sent_ = 0;      // no further than kLittleBytes
-  bool reading_ = false;        // the owner waits for data, EOF or error
-  bool eof_ = false;            // FIN was read
+  Reading reading_ = Reading::kNothing;
+  bool awaiting_writable_ = false;
+  bool eof_ = false;  // FIN was read
   bool finish_asked_ = false;
   bool finished_ = false;  // on_finished was delivered
   bool watching_ = false;
