@@ -61,12 +61,12 @@ inline Fd connect_to(const net::Endpoint& address) {
 
 inline void set_nonblocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
-/// `buffer` > 0 makes the send and receive buffers small, so that back-pressure comes early.
+/// `buffer` > 0 makes the send buffers and the far receive buffer small, so that back-pressure comes early. Not our
+/// receive buffer: below a segment of the loopback device every byte would wait for a timer.
 inline TcpPair tcp_pair(int buffer = 0, bool v6 = false) {
   net::Endpoint address;
   const Fd listener = listen_on_loopback(address, v6);
   EXPECT_EQ(net::set_options(listener.get()), 0);  // as what the programs accept
-  if (buffer > 0) ::setsockopt(listener.get(), SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
   if (buffer > 0) ::setsockopt(listener.get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
   TcpPair pair;
   pair.theirs = connect_to(address);

@@ -42,7 +42,9 @@ std::unique_ptr<Pipe> PipePool::lend() {
   } else if (lent_ < count_max_) {
     pipe = make_pipe();
   }
-  if (pipe) ++lent_;
+  if (!pipe) return nullptr;
+  ++lent_;
+  ++lends_;
   return pipe;
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -39,10 +40,12 @@ class PipePool {
   /// One that is not empty is closed. Null: no effect.
   void give_back(std::unique_ptr<Pipe> pipe);
   std::size_t lent_count() const { return lent_; }
+  std::uint64_t lends() const { return lends_; }  ///< how many were lent since creation
 
  private:
   const std::size_t count_max_;
   std::size_t lent_ = 0;
+  std::uint64_t lends_ = 0;
   std::vector<std::unique_ptr<Pipe>> free_;
 };
 

@@ -262,11 +262,15 @@ std::optional<std::size_t> RawEndpoint::splice_to(io::Pipe& pipe) {
   return pipe.held;
 }
 
+/// The kernel holds back the last segment of a splice that ended in the middle, in hope of the rest. Where the send buffer
+/// is smaller than a segment nothing would ever be sent.
+void RawEndpoint::push() { set_int(socket_.get(), IPPROTO_TCP, TCP_NODELAY, 1); }
+
 bool RawEndpoint::splice_from(io::Pipe& pipe) {
   NFR_ASSERT(unsent_.empty() && !awaiting_writable_ && !finish_asked_ && !closing_);
   while (pipe.held > 0 && !failed_ && broken_ == 0) {
     const ssize_t put = ::splice(pipe.out.get(), nullptr, socket_.get(), nullptr, pipe.held, SPLICE_F_NONBLOCK);
-    if (put < 0 && errno == EAGAIN) return true;
+    if (put < 0 && errno == EAGAIN) return push(), true;
     if (put < 0 && is_refusal(errno)) return false;
     if (put <= 0) {
       broken_ = as_reset(put < 0 ? errno : EPIPE);

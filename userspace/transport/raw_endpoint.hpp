@@ -75,6 +75,7 @@ class RawEndpoint final : public Endpoint {
   void on_received(io::Completion completion);
   void on_sent(io::Completion completion);
   void on_awaited(int result);
+  void push();
   void on_watched(io::Completion completion);
   void on_soon();
   void on_stall();

@@ -29,6 +29,26 @@ struct JoinedPeers {
                                   options.idle, events);
   }
 
+  /// Goes on with plain calls where a released pair stopped, until the target has received so many bytes in all.
+  void move_by_hand(ReleasedPair& given, std::uint64_t bytes) {
+    std::size_t at = 0;
+    std::vector<std::byte>& moving = given.to_target.held;
+    while (target.received < bytes) {
+      visitor.step_send();
+      target.step_receive();
+      ASSERT_FALSE(target.over() || target.corrupt);
+      if (at < moving.size()) {
+        const ssize_t sent = ::send(given.target.get(), moving.data() + at, moving.size() - at, MSG_DONTWAIT);
+        if (sent > 0) at += static_cast<std::size_t>(sent);
+        continue;
+      }
+      moving.resize(65536);
+      const ssize_t got = ::recv(given.visitor.get(), moving.data(), moving.size(), MSG_DONTWAIT);
+      moving.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
+      at = 0;
+    }
+  }
+
   test::Peer visitor;
   test::Peer target;
   int visitor_socket = -1;  ///< the pair's ends

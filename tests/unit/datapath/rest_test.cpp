@@ -159,22 +159,8 @@ TEST_F(RestTest, AReleasedPairIsKnownToNobody) {
   EXPECT_EQ(counters->out_bytes.load(), written_to(visitor_socket) - visitor_base);
 
   // Whoever has it goes on with plain calls.
-  std::size_t at = 0;
-  std::vector<std::byte> moving = given.to_target.held;
-  while (target.received < visitor.to_send) {
-    visitor.step_send();
-    target.step_receive();
-    ASSERT_FALSE(target.over() || target.corrupt);
-    if (at < moving.size()) {
-      const ssize_t sent = ::send(given.target.get(), moving.data() + at, moving.size() - at, MSG_DONTWAIT);
-      if (sent > 0) at += static_cast<std::size_t>(sent);
-      continue;
-    }
-    moving.resize(65536);
-    const ssize_t got = ::recv(given.visitor.get(), moving.data(), moving.size(), MSG_DONTWAIT);
-    moving.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
-    at = 0;
-  }
+  move_by_hand(given, visitor.to_send);
+  ASSERT_FALSE(HasFailure());
 
   // The last reference is ours: the peer sees the end at once, though the loop does not run.
   given.target.reset();
