@@ -30,9 +30,10 @@ def every_figure():
         bench.start([kind for kind in variants.ALL if layouts.short(kind.layout, kind.name) in NAMES])
         check(not bench.skipped, f"skipped: {bench.skipped}")
         results, failures = run.measure(bench, figures.ALL, 1, 0.3, lambda *_, **__: None)
-        memory = run.idle(bench, 200, failures)
     finally:
+        measured = bench.variants
         bench.close()
+    memory = run.idle(measured, 200, failures)
     check(not failures, f"failed: {failures}")
     for figure in figures.ALL:
         found = results[figure.name]

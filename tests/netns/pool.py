@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Channels that stand ready: visitors find them, they grow with a burst, age, end with their session, and one that is
 broken costs its visitor nothing."""
+import json
+import subprocess
 import threading
 import time
 
 import harness  # noqa: F401
 from netlab import topology
 from netlab.case import check, main, note
+from netlab.daemons import binary
 from netlab.process import wait_until
 from netlab.sockets import EchoTarget, Target, echoes, read_exactly
 
@@ -15,6 +18,8 @@ PORTS = {"plain": 8001, "tls": 8002}
 BURST_PORT = 8003
 AGE_MS = 4000
 BURST = 40
+MANY = 800
+FRESH = 1.1  # seconds for which a channel counts as one that was asked for now
 
 
 def set_up(lab):
@@ -141,6 +146,7 @@ def reset_on_the_way(lab):
 def silent_on_the_way(lab):
     """A NAT forgets the channels that stand ready: nothing is answered on them any more."""
     wait_until(lambda: len(channels(lab)) >= 3, 5, "channels are ready")
+    time.sleep(FRESH)
     numbers = ", ".join(map(str, channels(lab)))
     rules = ("add table inet forget\nadd chain inet forget in { type filter hook input priority 0; }\n"
              f"add rule inet forget in tcp dport {{ {numbers} }} drop\n")
@@ -191,6 +197,18 @@ def a_mapping_that_goes_takes_its_channels(lab):
     check(read_exactly(visitor, 5) == b"other", "the new target answers")
 
 
+def many_over_tls_at_once(lab):
+    """More than the relay takes handshakes at once: they wait their turn, and nobody is forgotten."""
+    words = [*lab.net.visitor.enter_words(), binary("nf-load"), "connect", f"{topology.RELAY4}:{PORTS['tls']}", str(MANY),
+             "4000"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    check(done.returncode == 0, f"nf-load: {done.stderr}")
+    result = json.loads(done.stdout)
+    check(result["failed"] == 0 and result["connections"] > MANY, f"visitors of leg tls, {MANY} at once: {result}")
+    check(result["oldest_waiting_ms"] < 3000, f"one has waited {result['oldest_waiting_ms']} ms, of 4000")
+    note(f"{MANY} visitors of leg tls at once: {result['connections']} answers in 4 s, p99 {result['first_byte_p99_us'] / 1000:.0f} ms")
+
+
 def off(lab):
     lab.relay.stop()
     with open(lab.relay.config, "a") as file:
@@ -205,4 +223,5 @@ def off(lab):
 
 
 main(set_up, nothing_without_visitors, the_second_visitor_finds_one, grows_with_a_burst, ages, reset_on_the_way,
-     silent_on_the_way, agent_killed, relay_killed, a_mapping_that_goes_takes_its_channels, off, needs=("nft",))
+     silent_on_the_way, agent_killed, relay_killed, a_mapping_that_goes_takes_its_channels,
+     many_over_tls_at_once, off, needs=("nft",))

@@ -11,7 +11,7 @@ constexpr std::size_t kAgentMax = 64;  // ready and asked for, an agent
 constexpr std::size_t kAtOnceMax = 8;  // asked for together while visitors come
 constexpr int kIdleAges = 10;          // a port without visitors for so many ages has nothing ready
 constexpr Millis kRetryMin{1000};
-constexpr Millis kFresh{2000};
+constexpr Millis kFresh{1000};
 constexpr unsigned kRetryDoublings = 6;
 // The agent waits longer than we keep the channel, so that it is ours to end it.
 constexpr Millis kWaitMore{15'000};
@@ -81,7 +81,7 @@ void ChannelPool::refill(const Place& place, Entry& entry) {
   const std::size_t wanted = std::min(entry.plan.wanted(now), kAgentMax);
   if (entry.ready.size() + entry.asked >= wanted || now < entry.retry_at) return;
   std::size_t of_agent = held_by(entry.agent);
-  while (entry.ready.size() + entry.asked < wanted && entry.failures == 0) {
+  while (entry.ready.size() + entry.asked < wanted && entry.failures == 0 && may_ask(entry)) {
     if (of_agent++ >= kAgentMax || held() >= count_max()) {
       if (!make_room(entry)) return;
     }
@@ -89,6 +89,13 @@ void ChannelPool::refill(const Place& place, Entry& entry) {
   }
   // After a failure one is asked for at a time.
   if (entry.failures > 0 && entry.asked == 0 && of_agent < kAgentMax && held() < count_max()) ask(place, entry);
+}
+
+/// A tls channel costs a handshake, of which the relay takes only so many at once; visitors come first.
+bool ChannelPool::may_ask(const Entry& entry) const {
+  if (entry.open.leg != core::Leg::kTls) return true;
+  const auto is_tls = [](const auto& asked) { return asked.second.leg == core::Leg::kTls; };
+  return static_cast<std::size_t>(std::ranges::count_if(asked_, is_tls)) < settings_.tls_asked_max;
 }
 
 /// A port of the same agent, or of any where the whole is full, that was visited longest ago gives one up, if the

@@ -18,9 +18,10 @@
 namespace nfr::control {
 
 struct PoolSettings {
-  Millis age{60'000};           ///< a ready channel is replaced after that; below what NATs keep a connection
-  std::size_t count_max = 512;  ///< ready and asked for, in all; 0: no pool
-  Millis open_timeout{10'000};  ///< life of an OPEN number
+  Millis age{60'000};              ///< a ready channel is replaced after that; below what NATs keep a connection
+  std::size_t count_max = 512;     ///< ready and asked for, in all; 0: no pool
+  Millis open_timeout{10'000};     ///< life of an OPEN number
+  std::size_t tls_asked_max = 32;  ///< of leg tls asked for at once
 };
 
 class ChannelPool {
@@ -116,6 +117,7 @@ class ChannelPool {
   void refill(const Place& place, Entry& entry);
   void ask(const Place& place, Entry& entry);
   bool make_room(const Entry& entry);
+  bool may_ask(const Entry& entry) const;
   void fail(std::map<std::uint64_t, Asked>::iterator asked);
   void end(core::ChannelRef channel, std::uint64_t Counts::*why);
   void clear(const Place& place, Entry& entry);

@@ -126,13 +126,28 @@ void FlowBook::serve(Flow& flow, const core::Mapping& mapping) {
 }
 
 void FlowBook::ask(Flow& flow, const ChannelPool::Wanted& wanted) {
-  flow.state = State::kAsked;
   flow.session = wanted.session->id;
   flow.leg = wanted.open.leg;
   flow.deadline = clock_.now() + settings_.open_timeout;
+  flow.state = State::kQueued;
+  if (flow.leg == core::Leg::kTls && !pace_.begin(flow.id, settings_.tls_asked_max)) return;
+  flow.state = State::kAsked;
   proto::Open open = wanted.open;
   open.number = flow.id.value;
   sessions_.send(flow.agent, open);
+}
+
+void FlowBook::ask_next() {
+  while (const auto id = pace_.next(settings_.tls_asked_max)) {
+    const auto found = flows_.find(*id);
+    if (found == flows_.end() || found->second.state != State::kQueued) continue;
+    const MappingBook::Entry* entry = mappings_.find(found->second.mapping);
+    if (entry == nullptr) {
+      refuse(*id, "unmapped");
+    } else {
+      serve(found->second, entry->mapping);
+    }
+  }
 }
 
 /// Ready channels are the first to go when visitors need the descriptors.
@@ -154,6 +169,7 @@ void FlowBook::reconfigure(const FlowSettings& settings) {
 
 void FlowBook::erase(std::map<core::FlowId, Flow>::iterator flow) {
   admission_.end(flow->second.mapping, flow->second.agent, flow->second.visitor_address.address);
+  pace_.end(flow->first);
   flows_.erase(flow);
 }
 
@@ -179,6 +195,7 @@ void FlowBook::on_session_down(core::AgentId agent) {
     Flow& flow = flows_.at(id);
     if (flow.agent != agent) continue;
     flow.state = State::kWaiting;
+    pace_.end(id);
     flow.deadline = std::min(flow.deadline, clock_.now() + settings_.agent_grace);
   }
 }
@@ -211,10 +228,12 @@ void FlowBook::on_channel(core::ChannelRef channel, std::span<const std::byte> b
   Flow& flow = flows_.at(core::FlowId{preface->number});
   if (flow.leg != leg || clock_.now() > flow.deadline) return plane_.reject(channel);
   begin(flow, channel, preface->number, *keys, {.stood_ready = false, .early = true});
+  ask_next();
 }
 
 void FlowBook::begin(Flow& flow, core::ChannelRef channel, std::uint64_t number, const core::SessionKeys& keys,
                      Beginning how) {
+  pace_.end(flow.id);
   flow.state = State::kStarting;  // the number is spent: a copied preface finds no kAsked flow
   by_visitor_.erase(flow.visitor);
   const MappingBook::Entry* entry = mappings_.find(flow.mapping);
@@ -249,6 +268,7 @@ void FlowBook::on_open_failed(core::AgentId agent, std::uint64_t number, std::ui
   const auto known = proto::refuse_from_wire(reason);
   const std::string_view text = known ? proto::refuse_text(*known) : "unknown reason";
   refuse(found->first, fmt::format("{}: {}", found->second.agent_name, text));
+  ask_next();
 }
 
 void FlowBook::on_ready(core::FlowId id) {
@@ -300,12 +320,13 @@ void FlowBook::tick() {
   for (const core::FlowId id : late) {
     const Flow& flow = flows_.at(id);
     const core::AgentRecord* agent = agents_.find(flow.agent);
-    if (flow.state == State::kAsked) {
+    if (flow.state != State::kWaiting) {
       refuse(id, fmt::format("{}: {}", flow.agent_name, proto::refuse_text(proto::RefuseReason::no_channel)));
     } else {
       refuse(id, agent != nullptr ? away_text(*agent) : "agent removed");
     }
   }
+  ask_next();
   make_room();
   pool_.tick([this](const ChannelPool::Place& place) { return wanted_at(place); });
 }
@@ -317,7 +338,7 @@ std::size_t FlowBook::cut_if(const std::function<bool(const Flow&)>& matches) {
   }
   for (const core::FlowId id : chosen) {
     const State state = flows_.at(id).state;
-    if (state == State::kWaiting || state == State::kAsked) {
+    if (state == State::kWaiting || state == State::kQueued || state == State::kAsked) {
       refuse(id, "cut");
     } else {
       flows_.at(id).cut = true;

@@ -3,6 +3,7 @@
 // what happened lately. Policy of the relay, on the control thread; bytes move in the data plane.
 //
 //   waiting (no session) --session up--> asked (OPEN sent) --channel with our number--> starting --ready--> running
+//                                  \--leg tls, many asked--> queued --its turn--> asked, or starting
 //   A visitor who finds a channel ready (ChannelPool) is starting at once; if that channel is broken: asked.
 //   Every state ends in an event of recent(): refused with the reason, or ended with the cause.
 #pragma once
@@ -21,6 +22,7 @@
 #include "control/channel_pool.hpp"
 #include "control/mapping_book.hpp"
 #include "control/session_book.hpp"
+#include "control/tls_pace.hpp"
 #include "proto/preface.hpp"
 #include "proto/refuse.hpp"
 
@@ -30,12 +32,13 @@ struct FlowSettings {
   Millis open_timeout{10'000};  ///< life of an OPEN number
   Millis agent_grace{3'000};    ///< how long a visitor waits for an agent that was here a moment ago
   std::size_t flow_count_max = 200'000;
+  std::size_t tls_asked_max = 64;  ///< tls channels of visitors asked for at once; more wait their turn
   PoolSettings pool;
 };
 
 class FlowBook {
  public:
-  enum class State { kWaiting, kAsked, kStarting, kRunning };
+  enum class State { kWaiting, kQueued, kAsked, kStarting, kRunning };
   struct Flow {
     core::FlowId id;
     State state = State::kWaiting;
@@ -120,6 +123,7 @@ class FlowBook {
   void begin(Flow& flow, core::ChannelRef channel, std::uint64_t number, const core::SessionKeys& keys, Beginning how);
   std::optional<ChannelPool::Wanted> wanted_at(const core::Mapping& mapping, net::Port port) const;
   std::optional<ChannelPool::Wanted> wanted_at(const ChannelPool::Place& place) const;
+  void ask_next();
   void make_room();
   void refuse(core::FlowId id, std::string detail);
   void erase(std::map<core::FlowId, Flow>::iterator flow);
@@ -136,12 +140,13 @@ class FlowBook {
   FlowSettings settings_;
   AdmissionBook admission_;
   ChannelPool pool_;
+  TlsPace pace_;
   std::size_t visitors_max_ = SIZE_MAX;
   std::size_t pool_max_ = SIZE_MAX;
   std::size_t high_water_ = 0;
   Instant born_;
   std::map<core::FlowId, Flow> flows_;
-  std::map<core::VisitorRef, core::FlowId> by_visitor_;  ///< waiting and asked only
+  std::map<core::VisitorRef, core::FlowId> by_visitor_;  ///< waiting, queued and asked only
   std::uint64_t last_id_ = 0;
   std::deque<Event> recent_;
 };

@@ -2,6 +2,9 @@
 // DataThread: the thread around a DataCore. Nothing here runs on the data thread but the lambdas it posts.
 #include "datapath/data_thread.hpp"
 
+#include <fmt/format.h>
+#include <pthread.h>
+
 #include <future>
 #include <system_error>
 
@@ -13,6 +16,7 @@ Result<std::unique_ptr<DataThread>> DataThread::create(const DataOptions& option
   std::promise<Status> ready;
   auto outcome = ready.get_future();
   const auto body = [&options, &loop_options, &crypto, &events, &ready, self = self.get()] {
+    (void)::pthread_setname_np(::pthread_self(), fmt::format("nfr-data-{}", options.thread).c_str());
     // A ring belongs to the thread that makes it. The references to the caller's stack end with set_value.
     auto loop = io::Loop::create(loop_options);
     if (!loop) return ready.set_value(loop.error());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Pair: the state machine that moves a flow's bytes in tier user, on its loop's thread. A direction never holds more
-// than the bytes of one read (64 KiB, with splice(2) 256 KiB). It does not know what kind of endpoints it joins.
+// than the bytes of one read (64 KiB, with splice(2) 128 KiB). It does not know what kind of endpoints it joins.
 #include "datapath/pair.hpp"
 
 #include "base/assert.hpp"
@@ -60,14 +60,14 @@ void Pair::on_written(Side& from) {
   from.direction = Direction::kReading;
   last_activity_ = loop_.now();
   count(from, from.moving);
-  from.spilled = {};
+  from.spilled.reset();
   read_on(from);
 }
 
 void Pair::on_copied(Side& from) {
   if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kWriting);
-  from.spilled = {};
+  from.spilled.reset();
   from.endpoint->release_data();
 }
 
@@ -156,7 +156,7 @@ std::size_t Pair::held_from(int side) const {
 ReleasedPair::Direction Pair::release_direction(Side& from) {
   if (from.pipe) {
     spill(from);
-    return {std::move(from.spilled), false};
+    return {std::move(*from.spilled), false};
   }
   const auto held = other(from).endpoint->unsent();
   if (from.direction == Direction::kWriting) count(from, from.moving - held.size());

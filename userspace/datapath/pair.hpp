@@ -40,7 +40,7 @@ class PairEvents {
 /// A pair whose bytes somebody else moves from now on.
 struct ReleasedPair {
   struct Direction {
-    std::vector<std::byte> held;  ///< read from one side and not sent to the other; 256 KiB at most
+    std::vector<std::byte> held;  ///< read from one side and not sent to the other; 128 KiB at most
     bool ended = false;           ///< FIN was read and passed on
   };
   Fd visitor;  ///< both still with SO_LINGER {1,0}, non-blocking
@@ -79,7 +79,7 @@ class Pair {
 
  private:
   enum class State { kWaiting, kRunning, kResting, kRested, kClosing, kOver };
-  enum class Direction { kReading, kWriting, kFinishing, kEnded };
+  enum class Direction : std::uint8_t { kReading, kWriting, kFinishing, kEnded };
   static constexpr int kVisitor = 0;
   static constexpr int kTarget = 1;
 
@@ -102,9 +102,9 @@ class Pair {
     Direction direction = Direction::kReading;
     std::size_t moving = 0;  // bytes of the write in flight, but for those in the pipe
     std::unique_ptr<io::Pipe> pipe;
-    std::vector<std::byte> spilled;  // what was in the pipe when the other side was stuck
-    std::uint8_t large = 0;          // reads that were worth splicing, less those that were not
-    std::uint8_t patience = 4;       // so many before splicing begins
+    std::unique_ptr<std::vector<std::byte>> spilled;  // what was in the pipe when the other side was stuck
+    std::uint8_t large = 0;                           // reads that were worth splicing, less those that were not
+    std::uint8_t patience = 4;                        // so many before splicing begins
     bool splicing = false;
     bool rested = false;
     bool closed = false;

@@ -101,12 +101,12 @@ void Pair::on_stuck(Side& from) {
   NFR_ASSERT(from.direction == Direction::kWriting && from.pipe);
   spill(from);
   from.patience = std::min<std::uint8_t>(from.patience * 2, kPatienceMax);
-  from.moving = from.spilled.size();
-  other(from).endpoint->write(from.spilled);
+  from.moving = from.spilled->size();
+  other(from).endpoint->write(*from.spilled);
 }
 
 void Pair::spill(Side& from) {
-  from.spilled = from.pipe->drain();
+  from.spilled = std::make_unique<std::vector<std::byte>>(from.pipe->drain());
   stop_splicing(from);
 }
 

@@ -18,10 +18,21 @@ using transport::ExactIo;
 // A channel that a NAT forgot answers nothing, not even on TCP: it counts as broken when START is not acknowledged.
 constexpr Millis kSilent{2000};
 
-bool unacknowledged(int socket) {
+std::optional<tcp_info> info_of(int socket) {
   tcp_info info{};
   socklen_t length = sizeof info;
-  return ::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_unacked > 0;
+  if (::getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return std::nullopt;
+  return info;
+}
+
+bool unacknowledged(int socket) {
+  const auto info = info_of(socket);
+  return !info || info->tcpi_unacked > 0;
+}
+
+bool established(int socket) {
+  const auto info = info_of(socket);
+  return info && info->tcpi_state == TCP_ESTABLISHED;
 }
 
 }  // namespace
@@ -47,7 +58,8 @@ void RelayOpening::start() {
   if (spec.stood_ready) asking_->silence.arm(kSilent);
   const proto::Start start{spec.mapping, spec.visitor, spec.public_endpoint, spec.id, 0};
   const auto bytes = proto::encode_start(crypto_, spec.keys.to_agent, channel_name(), start);
-  const std::string early = spec.early ? visitor_->peek(NFR_EARLY_BYTES_MAX) : std::string();
+  const std::string early =
+      spec.early && established(asking_->channel_socket) ? visitor_->peek(NFR_EARLY_BYTES_MAX) : std::string();
   asking_->early = early.size();
   asking_->exact.exchange(as_bytes(std::string(as_text(bytes)) + early), NFR_ANSWER_BYTES, asking_->answer_deadline,
                           [this](ExactIo::End end) { on_answer(end); });

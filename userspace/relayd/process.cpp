@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -121,10 +122,15 @@ Status Process::open_data_plane() {
 control::RelaySettings Process::settings() const {
   control::RelaySettings settings;
   settings.session = {config_.heartbeat, config_.handshake_timeout};
-  settings.flow = {config_.open_timeout,
-                   config_.agent_grace,
-                   config_.limits.flow_count_max,
-                   {config_.pool_age, config_.limits.pool_count_max, config_.open_timeout}};
+  settings.flow.open_timeout = settings.flow.pool.open_timeout = config_.open_timeout;
+  settings.flow.agent_grace = config_.agent_grace;
+  settings.flow.flow_count_max = config_.limits.flow_count_max;
+  settings.flow.pool.age = config_.pool_age;
+  settings.flow.pool.count_max = config_.limits.pool_count_max;
+  // The channels asked for must not push each other, or a login, out of the handshakes that run at once.
+  const std::size_t handshakes = config_.limits.handshake_count_max;
+  settings.flow.tls_asked_max = std::clamp<std::size_t>(handshakes / 4, 1, settings.flow.tls_asked_max);
+  settings.flow.pool.tls_asked_max = std::clamp<std::size_t>(handshakes / 8, 1, settings.flow.pool.tls_asked_max);
   const net::Port port = options_.config.listen.front().port;
   for (const std::string& host : hosts_) {
     settings.join_addresses.push_back(
@@ -335,7 +341,8 @@ void block_signals() {
 }  // namespace
 
 int run_relay(const Options& options, const MakeListeners& make_listeners) {
-  block_signals();  // before any thread is made
+  block_signals();                         // before any thread is made
+  (void)::prctl(PR_SET_NAME, "nfrelayd");  // executed through /proc/self/exe it is called "exe"
   raise_descriptor_limit();
   Process process(options);
   const Status started = process.start(make_listeners);

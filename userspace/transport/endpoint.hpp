@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -46,7 +47,7 @@ class EndpointEvents {
   virtual void on_stuck() {}
 };
 
-enum class CloseMode {
+enum class CloseMode : std::uint8_t {
   kReset,    ///< RST now; unsent bytes are dropped
   kOrderly,  ///< only after EOF was read and our FIN was queued: the kernel delivers what is left
 };

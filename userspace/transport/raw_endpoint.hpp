@@ -70,7 +70,7 @@ class RawEndpoint final : public Endpoint {
   };
 
   RawEndpoint(io::Loop& loop, Fd socket, const RawOptions& options);
-  enum class Reading { kNothing, kBytes, kLittle, kReadable };  ///< what the owner waits for
+  enum class Reading : std::uint8_t { kNothing, kBytes, kLittle, kReadable };  ///< what the owner waits for
 
   void on_received(io::Completion completion);
   void on_sent(io::Completion completion);
@@ -99,22 +99,23 @@ class RawEndpoint final : public Endpoint {
   void close_when_idle();
 
   using Little = std::array<std::byte, 128>;
+  using ShortMillis = std::chrono::duration<std::int32_t, std::milli>;  // an idle connection is not much more than this
 
   io::Loop& loop_;
   Fd socket_;
-  const Millis stall_limit_;
-  const Millis reset_grace_;
+  const ShortMillis stall_limit_;
+  const ShortMillis reset_grace_;
   EndpointEvents* events_ = nullptr;
 
-  io::Lease lease_;                 // bytes of the last on_data
-  std::unique_ptr<Little> little_;  // bytes of the last read_at_most; null when the next read() began
-  std::size_t little_wanted_ = 0;
+  io::Lease lease_;                    // bytes of the last on_data
+  std::unique_ptr<Little> little_;     // bytes of the last read_at_most; null when the next read() began
   std::span<const std::byte> unsent_;  // rest of the write; in the caller's memory or in copy_
   std::vector<std::byte> copy_;
   Instant write_began_;
 
-  std::uint64_t received_ = 0;  // no further than kProvenBytes
-  std::uint64_t sent_ = 0;      // no further than kLittleBytes
+  std::uint32_t received_ = 0;  // no further than kProvenBytes and one read
+  std::uint32_t sent_ = 0;      // no further than kLittleBytes and one write
+  std::uint16_t little_wanted_ = 0;
   Reading reading_ = Reading::kNothing;
   bool awaiting_writable_ = false;
   bool eof_ = false;  // FIN was read

@@ -2,6 +2,7 @@
 // New connections, each with a byte there and back: how many, and how soon the byte is back.
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -32,11 +33,16 @@ class Connects {
         if (const Status went = step(event.data.u64, event.events); !went) return went;
       }
     }
-    for (Attempt& each : attempts_) close_now(each.socket);
+    const auto now = SteadyClock::now();
+    for (Attempt& each : attempts_) {
+      oldest = std::max(oldest, std::chrono::duration_cast<std::chrono::milliseconds>(now - each.began));
+      close_now(each.socket);
+    }
     return {};
   }
 
   Latencies first_byte;
+  std::chrono::milliseconds oldest{0};  // of those without an answer at the end
   std::uint64_t failed = 0;
 
  private:
@@ -85,7 +91,10 @@ Result<nlohmann::json> connects(const net::Endpoint& to, unsigned at_once, std::
   const auto began = SteadyClock::now();
   if (const Status went = load.run_until(began + time); !went) return went.error();
   const double seconds = std::chrono::duration<double>(SteadyClock::now() - began).count();
-  nlohmann::json out = {{"connections", load.first_byte.count()}, {"failed", load.failed}, {"seconds", seconds}};
+  nlohmann::json out = {{"connections", load.first_byte.count()},
+                        {"failed", load.failed},
+                        {"seconds", seconds},
+                        {"oldest_waiting_ms", load.oldest.count()}};
   load.first_byte.put(out, "first_byte");
   return out;
 }

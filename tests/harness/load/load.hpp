@@ -62,7 +62,8 @@ Result<nlohmann::json> bulk(const net::Endpoint& to, bool download, unsigned str
 /// One byte there and back again and again on each of `connections`. Only what falls into `time` counts, processor time
 /// included: not connecting, which may cost a TLS handshake each.
 Result<nlohmann::json> ping_pong(const net::Endpoint& to, unsigned connections, std::chrono::milliseconds time);
-/// New connections, `at_once` under way, each with a byte there and back.
+/// New connections, `at_once` under way, each with a byte there and back. `oldest_waiting_ms`: how long one that had no
+/// answer at the end had waited.
 Result<nlohmann::json> connects(const net::Endpoint& to, unsigned at_once, std::chrono::milliseconds time);
 /// Opens connections, has a byte echoed on each, says "open" with their number on standard output, keeps them until
 /// standard input ends.
