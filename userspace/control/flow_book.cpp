@@ -113,6 +113,7 @@ void FlowBook::serve(Flow& flow, const core::Mapping& mapping) {
   const auto wanted = wanted_at(mapping, port);
   // The range shrank since its listener took the visitor.
   if (!wanted) return refuse(flow.id, fmt::format("port {} is not mapped any more", port.value));
+  if (wanted->session == nullptr) return wait_for_agent(flow);
   const ChannelPool::Place place{mapping.id, port};
   if (const auto ready = pool_.take(place, *wanted)) {
     flow.session = wanted->session->id;
@@ -123,6 +124,12 @@ void FlowBook::serve(Flow& flow, const core::Mapping& mapping) {
     ask(flow, *wanted);
   }
   pool_.replace(place);
+}
+
+/// Its session is over; the next one may come in a moment.
+void FlowBook::wait_for_agent(Flow& flow) {
+  flow.state = State::kWaiting;
+  flow.deadline = clock_.now() + settings_.agent_grace;
 }
 
 void FlowBook::ask(Flow& flow, const ChannelPool::Wanted& wanted) {
@@ -256,9 +263,7 @@ void FlowBook::on_channel_lost(core::FlowId id) {
   if (flow.cut || agent->revoked) return refuse(id, "cut");
   const auto wanted = wanted_at(entry->mapping, flow.public_endpoint.port);
   if (!wanted) return refuse(id, "unmapped");
-  if (wanted->session != nullptr) return ask(flow, *wanted);
-  flow.state = State::kWaiting;
-  flow.deadline = clock_.now() + settings_.agent_grace;
+  wanted->session != nullptr ? ask(flow, *wanted) : wait_for_agent(flow);
 }
 
 void FlowBook::on_open_failed(core::AgentId agent, std::uint64_t number, std::uint16_t reason) {

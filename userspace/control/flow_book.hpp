@@ -124,6 +124,7 @@ class FlowBook {
   std::optional<ChannelPool::Wanted> wanted_at(const core::Mapping& mapping, net::Port port) const;
   std::optional<ChannelPool::Wanted> wanted_at(const ChannelPool::Place& place) const;
   void ask_next();
+  void wait_for_agent(Flow& flow);
   void make_room();
   void refuse(core::FlowId id, std::string detail);
   void erase(std::map<core::FlowId, Flow>::iterator flow);

@@ -40,7 +40,7 @@ class TcpOptionsTest : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(TcpOptionsTest, AnAcceptedConnectionHasItsListeners) {
   sockaddr_storage storage{};
-  socklen_t length = Endpoint::parse(GetParam())->to_sockaddr(storage);
+  socklen_t length = Endpoint{*IpAddress::parse(GetParam()), Port{0}}.to_sockaddr(storage);
   const Fd listener(::socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(set_options(listener.get()), 0);
   set_keepalive(listener.get(), kChannelKeepalive);
@@ -54,7 +54,7 @@ TEST_P(TcpOptionsTest, AnAcceptedConnectionHasItsListeners) {
   expect_keepalive(accepted, 25);
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, TcpOptionsTest, ::testing::Values("127.0.0.1:0", "[::1]:0"));
+INSTANTIATE_TEST_SUITE_P(Families, TcpOptionsTest, ::testing::Values("127.0.0.1", "::1"));
 
 TEST(TcpOptions, OfAConnectionThatIsStillToBeMade) {
   const Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
