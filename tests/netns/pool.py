@@ -164,6 +164,7 @@ def agent_killed(lab):
     for port in PORTS.values():
         visit(lab, port)
     wait_until(lambda: len(channels(lab)) >= 2, 5, "channels are ready")
+    time.sleep(FRESH)  # a younger one takes the visitor's first bytes along, and cannot be replaced then
     lab.agent.kill()
     visitors = [lab.net.visitor.connect(topology.RELAY4, port) for port in PORTS.values()]
     for visitor in visitors:

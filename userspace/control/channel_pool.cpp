@@ -88,11 +88,13 @@ void ChannelPool::refill(const Place& place, Entry& entry) {
     ask(place, entry);
   }
   // After a failure one is asked for at a time.
-  if (entry.failures > 0 && entry.asked == 0 && of_agent < kAgentMax && held() < count_max()) ask(place, entry);
+  if (entry.failures > 0 && entry.asked == 0 && may_ask(entry) && of_agent < kAgentMax && held() < count_max())
+    ask(place, entry);
 }
 
-/// A tls channel costs a handshake, of which the relay takes only so many at once; visitors come first.
+/// As OpenPace: the relay takes only so many channels at once, and visitors come first.
 bool ChannelPool::may_ask(const Entry& entry) const {
+  if (asked_.size() >= asked_max_) return false;
   if (entry.open.leg != core::Leg::kTls) return true;
   const auto is_tls = [](const auto& asked) { return asked.second.leg == core::Leg::kTls; };
   return static_cast<std::size_t>(std::ranges::count_if(asked_, is_tls)) < settings_.tls_asked_max;

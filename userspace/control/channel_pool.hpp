@@ -77,6 +77,7 @@ class ChannelPool {
   void reconfigure(const PoolSettings& settings) { settings_ = settings; }
   /// Beside settings: what the descriptors allow. 0: nothing new is asked for.
   void set_limit(std::size_t count) { limit_ = count; }
+  void set_asked_max(std::size_t count) { asked_max_ = count; }  ///< at once
 
   std::size_t ready_count() const { return ready_.size(); }
   std::size_t asked_count() const { return asked_.size(); }
@@ -129,6 +130,7 @@ class ChannelPool {
   const Clock& clock_;
   PoolSettings settings_;
   std::size_t limit_ = SIZE_MAX;
+  std::size_t asked_max_ = SIZE_MAX;
   std::map<Place, Entry> entries_;
   std::map<std::uint64_t, Asked> asked_;
   std::map<core::ChannelRef, Kept> ready_;

@@ -137,7 +137,7 @@ void FlowBook::ask(Flow& flow, const ChannelPool::Wanted& wanted) {
   flow.leg = wanted.open.leg;
   flow.deadline = clock_.now() + settings_.open_timeout;
   flow.state = State::kQueued;
-  if (flow.leg == core::Leg::kTls && !pace_.begin(flow.id, settings_.tls_asked_max)) return;
+  if (!pace_.begin(flow.id, flow.leg, pace_limits())) return;
   flow.state = State::kAsked;
   proto::Open open = wanted.open;
   open.number = flow.id.value;
@@ -145,7 +145,7 @@ void FlowBook::ask(Flow& flow, const ChannelPool::Wanted& wanted) {
 }
 
 void FlowBook::ask_next() {
-  while (const auto id = pace_.next(settings_.tls_asked_max)) {
+  while (const auto id = pace_.next(pace_limits())) {
     const auto found = flows_.find(*id);
     if (found == flows_.end() || found->second.state != State::kQueued) continue;
     const MappingBook::Entry* entry = mappings_.find(found->second.mapping);
@@ -164,9 +164,12 @@ void FlowBook::make_room() {
   if (pool_.held() > pool_.limit()) pool_.give_up(pool_.held() - pool_.limit());
 }
 
-void FlowBook::set_descriptors(std::size_t visitors_max, std::size_t pool_max) {
+void FlowBook::set_descriptors(std::size_t visitors_max, std::size_t pool_max, std::size_t strangers) {
   visitors_max_ = visitors_max;
   pool_max_ = pool_max;
+  // A quarter is left for strangers, a quarter is the pool's.
+  asked_max_ = std::max<std::size_t>(strangers / 2, 1);
+  pool_.set_asked_max(std::max<std::size_t>(strangers / 4, 1));
 }
 
 void FlowBook::reconfigure(const FlowSettings& settings) {

@@ -3,7 +3,7 @@
 // what happened lately. Policy of the relay, on the control thread; bytes move in the data plane.
 //
 //   waiting (no session) --session up--> asked (OPEN sent) --channel with our number--> starting --ready--> running
-//                                  \--leg tls, many asked--> queued --its turn--> asked, or starting
+//                                  \--many asked--> queued --its turn--> asked, or starting
 //   A visitor who finds a channel ready (ChannelPool) is starting at once; if that channel is broken: asked.
 //   Every state ends in an event of recent(): refused with the reason, or ended with the cause.
 #pragma once
@@ -21,8 +21,8 @@
 #include "control/agent_book.hpp"
 #include "control/channel_pool.hpp"
 #include "control/mapping_book.hpp"
+#include "control/open_pace.hpp"
 #include "control/session_book.hpp"
-#include "control/tls_pace.hpp"
 #include "proto/preface.hpp"
 #include "proto/refuse.hpp"
 
@@ -85,8 +85,9 @@ class FlowBook {
   /// Visitors whose channel was asked for wait for the agent again, as those who come now.
   void on_session_down(core::AgentId agent);
   void reconfigure(const FlowSettings& settings);
-  /// How many visitors the descriptors allow at once, and how many ready channels beside them.
-  void set_descriptors(std::size_t visitors_max, std::size_t pool_max);
+  /// How many visitors the descriptors allow at once, how many ready channels beside them, and for how many channels
+  /// there is room until their prefaces are read.
+  void set_descriptors(std::size_t visitors_max, std::size_t pool_max, std::size_t strangers);
   void tick();
 
   /// Keys for a tls channel that claims this OPEN number; nothing unless the number is outstanding.
@@ -124,6 +125,7 @@ class FlowBook {
   std::optional<ChannelPool::Wanted> wanted_at(const core::Mapping& mapping, net::Port port) const;
   std::optional<ChannelPool::Wanted> wanted_at(const ChannelPool::Place& place) const;
   void ask_next();
+  OpenPace::Limits pace_limits() const { return {asked_max_, settings_.tls_asked_max}; }
   void wait_for_agent(Flow& flow);
   void make_room();
   void refuse(core::FlowId id, std::string detail);
@@ -141,7 +143,8 @@ class FlowBook {
   FlowSettings settings_;
   AdmissionBook admission_;
   ChannelPool pool_;
-  TlsPace pace_;
+  OpenPace pace_;
+  std::size_t asked_max_ = SIZE_MAX;
   std::size_t visitors_max_ = SIZE_MAX;
   std::size_t pool_max_ = SIZE_MAX;
   std::size_t high_water_ = 0;

@@ -55,7 +55,7 @@ void Relay::reconfigure(RelaySettings settings) {
 void Relay::set_descriptors(const DescriptorFacts& facts) {
   if (!descriptors_.set(facts)) return;
   const DescriptorPlan& plan = descriptors_.plan();
-  flows_.set_descriptors(plan.visitors_max, plan.pool_max);
+  flows_.set_descriptors(plan.visitors_max, plan.pool_max, plan.strangers_min);
   seams_.plane.set_visitors_max(plan.visitors_max);
 }
 
