@@ -53,13 +53,13 @@ class Flows::Flow final : private datapath::AgentFlowEvents {
  private:
   void on_flow_started(const proto::Start& start) override {
     owner_.kept_ -= std::exchange(kept_, false) ? 1 : 0;
-    owner_.keep_alive_later(number_);
     mapping_ = start.mapping;
     visitor_ = start.visitor;
     public_ = start.public_endpoint;
   }
   void on_flow_ready(core::FlowId, Micros) override {
     arrived_ = true;
+    owner_.keep_alive_later(number_);
     note(What::kArrived, "");
   }
   void on_channel_failed(const Error& error) override {

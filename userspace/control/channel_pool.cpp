@@ -69,6 +69,11 @@ std::size_t ChannelPool::ready_of(core::AgentId agent) const {
       std::ranges::count_if(ready_, [&](const auto& kept) { return kept.second.agent == agent; }));
 }
 
+std::size_t ChannelPool::ready_at(const Place& place) const {
+  const auto found = entries_.find(place);
+  return found != entries_.end() ? found->second.ready.size() : 0;
+}
+
 std::size_t ChannelPool::wanted_count() const {
   std::size_t count = 0;
   for (const auto& [place, entry] : entries_) count += entry.plan.wanted(clock_.now());
@@ -92,12 +97,18 @@ void ChannelPool::refill(const Place& place, Entry& entry) {
     ask(place, entry);
 }
 
-/// As OpenPace: the relay takes only so many channels at once, and visitors come first.
+/// As OpenPace: the relay takes only so many channels at once, visitors come first, and one agent has half of the room.
 bool ChannelPool::may_ask(const Entry& entry) const {
-  if (asked_.size() >= asked_max_) return false;
+  const auto count = [this](const auto& matches) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(asked_, [&](const auto& one) { return matches(one.second); }));
+  };
+  const auto is_his = [&](const Asked& asked) { return asked.agent == entry.agent; };
+  const auto is_tls = [](const Asked& asked) { return asked.leg == core::Leg::kTls; };
+  if (asked_.size() >= asked_max_ || 2 * count(is_his) > asked_max_) return false;
   if (entry.open.leg != core::Leg::kTls) return true;
-  const auto is_tls = [](const auto& asked) { return asked.second.leg == core::Leg::kTls; };
-  return static_cast<std::size_t>(std::ranges::count_if(asked_, is_tls)) < settings_.tls_asked_max;
+  const std::size_t his = count([&](const Asked& asked) { return is_his(asked) && is_tls(asked); });
+  return count(is_tls) < settings_.tls_asked_max && 2 * his <= settings_.tls_asked_max;
 }
 
 /// A port of the same agent, or of any where the whole is full, that was visited longest ago gives one up, if the

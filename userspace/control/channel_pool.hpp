@@ -80,6 +80,7 @@ class ChannelPool {
   void set_asked_max(std::size_t count) { asked_max_ = count; }  ///< at once
 
   std::size_t ready_count() const { return ready_.size(); }
+  std::size_t ready_at(const Place& place) const;
   std::size_t asked_count() const { return asked_.size(); }
   std::size_t held() const { return ready_.size() + asked_.size(); }
   std::size_t count_max() const { return std::min(settings_.count_max, limit_); }

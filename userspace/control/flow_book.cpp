@@ -115,7 +115,7 @@ void FlowBook::serve(Flow& flow, const core::Mapping& mapping) {
   if (!wanted) return refuse(flow.id, fmt::format("port {} is not mapped any more", port.value));
   if (wanted->session == nullptr) return wait_for_agent(flow);
   const ChannelPool::Place place{mapping.id, port};
-  if (const auto ready = pool_.take(place, *wanted)) {
+  if (const auto ready = flow.lost ? std::nullopt : pool_.take(place, *wanted)) {
     flow.session = wanted->session->id;
     flow.leg = wanted->open.leg;
     begin(flow, ready->channel, ready->number, wanted->session->peer.keys,
@@ -124,6 +124,18 @@ void FlowBook::serve(Flow& flow, const core::Mapping& mapping) {
     ask(flow, *wanted);
   }
   pool_.replace(place);
+}
+
+/// A channel stands ready: those who wait for their turn may not need one any more.
+void FlowBook::serve_queued() {
+  if (!pace_.somebody_waits()) return;
+  for (const auto& [ref, id] : by_visitor_) {
+    Flow& flow = flows_.at(id);
+    if (flow.state != State::kQueued || flow.lost) continue;
+    if (pool_.ready_at({flow.mapping, flow.public_endpoint.port}) == 0) continue;
+    const MappingBook::Entry* entry = mappings_.find(flow.mapping);
+    return entry != nullptr ? serve(flow, entry->mapping) : void();
+  }
 }
 
 /// Its session is over; the next one may come in a moment.
@@ -137,7 +149,7 @@ void FlowBook::ask(Flow& flow, const ChannelPool::Wanted& wanted) {
   flow.leg = wanted.open.leg;
   flow.deadline = clock_.now() + settings_.open_timeout;
   flow.state = State::kQueued;
-  if (!pace_.begin(flow.id, flow.leg, pace_limits())) return;
+  if (!pace_.begin(flow.id, {flow.agent, flow.leg}, pace_limits())) return;
   flow.state = State::kAsked;
   proto::Open open = wanted.open;
   open.number = flow.id.value;
@@ -147,7 +159,10 @@ void FlowBook::ask(Flow& flow, const ChannelPool::Wanted& wanted) {
 void FlowBook::ask_next() {
   while (const auto id = pace_.next(pace_limits())) {
     const auto found = flows_.find(*id);
-    if (found == flows_.end() || found->second.state != State::kQueued) continue;
+    if (found == flows_.end() || found->second.state != State::kQueued) {
+      pace_.end(*id);  // gone, or served meanwhile
+      continue;
+    }
     const MappingBook::Entry* entry = mappings_.find(found->second.mapping);
     if (entry == nullptr) {
       refuse(*id, "unmapped");
@@ -234,7 +249,10 @@ void FlowBook::on_channel(core::ChannelRef channel, std::span<const std::byte> b
   if (!preface || preface->kind != NFR_PREFACE_OPEN) return plane_.reject(channel);
   const auto keys = keys_for(preface->session, preface->number);
   if (!keys || !proto::verify_preface(crypto_, keys->to_relay, bytes)) return plane_.reject(channel);
-  if (pool_.expects(preface->session, preface->number)) return pool_.on_channel(channel, preface->number, leg);
+  if (pool_.expects(preface->session, preface->number)) {
+    pool_.on_channel(channel, preface->number, leg);
+    return serve_queued();
+  }
   Flow& flow = flows_.at(core::FlowId{preface->number});
   if (flow.leg != leg || clock_.now() > flow.deadline) return plane_.reject(channel);
   begin(flow, channel, preface->number, *keys, {.stood_ready = false, .early = true});
@@ -259,6 +277,7 @@ void FlowBook::on_channel_lost(core::FlowId id) {
   if (found == flows_.end()) return;
   pool_.on_taken_broken();
   Flow& flow = found->second;
+  flow.lost = true;
   by_visitor_[flow.visitor] = id;
   const MappingBook::Entry* entry = mappings_.find(flow.mapping);
   const core::AgentRecord* agent = agents_.find(flow.agent);

@@ -51,7 +51,8 @@ class FlowBook {
     std::string agent_name;
     core::SessionId session;  ///< the OPEN went to
     core::Leg leg = core::Leg::kPlain;
-    bool cut = false;  ///< asked for while its channel was tried: it is not to be tried again
+    bool lost = false;  ///< the channel that stood ready for it was broken: the next is asked for
+    bool cut = false;   ///< asked for while its channel was tried: it is not to be tried again
     Instant started;
     Instant deadline;
     std::shared_ptr<core::FlowCounters> counters;
@@ -125,6 +126,7 @@ class FlowBook {
   std::optional<ChannelPool::Wanted> wanted_at(const core::Mapping& mapping, net::Port port) const;
   std::optional<ChannelPool::Wanted> wanted_at(const ChannelPool::Place& place) const;
   void ask_next();
+  void serve_queued();
   OpenPace::Limits pace_limits() const { return {asked_max_, settings_.tls_asked_max}; }
   void wait_for_agent(Flow& flow);
   void make_room();

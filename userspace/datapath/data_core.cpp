@@ -25,7 +25,7 @@ net::Endpoint local_name(int socket) {
 
 constexpr int kThreadShift = 48;      // a VisitorRef's id: thread above, count below
 constexpr unsigned kAcceptTurn = 16;  // visitors of one listener before the others have their turn
-constexpr Micros kCrowd{250};         // visitors who come so closely one after the other may have more behind them
+constexpr unsigned kLook = 8;         // lonely visitors until it is looked whether there are more behind one
 constexpr Millis kSeatPause{10};      // until seats are looked for again
 constexpr Millis kReadyPause{2};      // until it is told that flows run
 constexpr std::chrono::minutes kSaying{1};
@@ -42,11 +42,9 @@ class DataCore::Listening final : public io::Operation {
   core::MappingId mapping() const { return mapping_; }
   void await() { core_.loop_.poll(*this, socket_.get(), POLLIN); }
 
-  /// At most `most`; then waits for more visitors, or for seats. A lonely visitor is not worth a call that finds nobody
-  /// behind it.
+  /// At most `most`; then waits for more visitors, or for seats. Behind a lonely visitor there is nobody, and looking
+  /// costs as much as accepting: so it is done only now and then, and every time while it finds somebody.
   void accept(unsigned most) {
-    const Instant last = std::exchange(last_accept_, core_.loop_.now());
-    const bool crowded = last_accept_ - last < kCrowd;
     unsigned count = 0;
     while (count < most) {
       Seat seat(core_.options_.seats);
@@ -55,10 +53,11 @@ class DataCore::Listening final : public io::Operation {
       socklen_t length = sizeof from;
       Fd accepted(::accept4(socket_.get(), reinterpret_cast<sockaddr*>(&from), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (accepted.valid()) {
-        ++count;
+        crowded_ |= ++count > 1;
         core_.on_accepted(*this, std::move(accepted), net::Endpoint::from_sockaddr(from), std::move(seat));
-        if (!crowded) break;
+        if (!crowded_ && ++lonely_ % kLook != 0) break;
       } else if (errno == EAGAIN) {
+        crowded_ &= count > 1;
         break;
       } else if (io::judge_accept_error(errno) != io::AcceptVerdict::kAgain) {
         return fail(errno);
@@ -95,7 +94,8 @@ class DataCore::Listening final : public io::Operation {
   const core::MappingId mapping_;
   Fd socket_;
   bool dropped_ = false;
-  Instant last_accept_{};
+  bool crowded_ = false;
+  unsigned lonely_ = 0;
   io::Timer later_;
 };
 

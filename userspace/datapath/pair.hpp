@@ -127,11 +127,12 @@ class Pair {
   void on_readable(Side& from);
   void on_writable(Side& from);
   void on_stuck(Side& from);
-  bool fill(Side& from);
+  bool fill(Side& from, bool first);
   bool empty(Side& from);
   void spill(Side& from);
   void stop_splicing(Side& from);
   static void weigh(Side& from, std::size_t bytes);
+  static void wait_longer(Side& from);
 
   bool moving() const { return state_ == State::kRunning || state_ == State::kResting; }
   ReleasedPair::Direction release_direction(Side& from);

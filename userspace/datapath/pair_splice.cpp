@@ -29,6 +29,9 @@ void Pair::read_on(Side& from) {
   from.splicing ? from.endpoint->await_readable() : from.endpoint->read();
 }
 
+/// Until it is tried again.
+void Pair::wait_longer(Side& from) { from.patience = std::min<std::uint8_t>(from.patience * 2, kPatienceMax); }
+
 void Pair::stop_splicing(Side& from) {
   loop_.pipes().give_back(std::move(from.pipe));
   from.splicing = false;
@@ -40,18 +43,20 @@ void Pair::on_readable(Side& from) {
   NFR_ASSERT(from.direction == Direction::kReading);
   if (state_ == State::kResting) return from.endpoint->await_readable();  // remembered
   for (int turn = 0; turn < kTurn; ++turn) {
-    if (!fill(from)) return;
+    if (!fill(from, turn == 0)) return;
     if (!empty(from)) return;
   }
   loop_.pipes().give_back(std::move(from.pipe));
   read_on(from);
 }
 
-/// False: nothing was there, and the next event is asked for.
-bool Pair::fill(Side& from) {
+/// False: nothing was there, and the next event is asked for. Where the poll said that there is something and splice(2)
+/// says that there is not (an urgent byte, which only a receive steps over), bytes are copied.
+bool Pair::fill(Side& from, bool first) {
   if (!from.pipe) from.pipe = loop_.pipes().lend();
+  if (!from.pipe) wait_longer(from);
   const auto got = from.pipe ? from.endpoint->splice_to(*from.pipe) : std::nullopt;
-  if (!got) {
+  if (!got || (*got == 0 && first)) {
     stop_splicing(from);
     from.endpoint->read();
     return false;
@@ -73,6 +78,7 @@ bool Pair::empty(Side& from) {
   const std::size_t before = from.pipe->held;
   const bool can = other(from).endpoint->splice_from(*from.pipe);
   count(from, before - from.pipe->held);
+  if (from.pipe->held < before) last_activity_ = loop_.now();
   if (from.pipe->held == 0) {
     from.direction = Direction::kReading;
     return true;
@@ -89,7 +95,6 @@ void Pair::on_writable(Side& from) {
   if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kWriting && from.pipe);
   if (state_ == State::kResting) return other(from).endpoint->await_writable();  // remembered
-  last_activity_ = loop_.now();
   if (!empty(from)) return;
   loop_.pipes().give_back(std::move(from.pipe));
   read_on(from);
@@ -100,7 +105,7 @@ void Pair::on_stuck(Side& from) {
   if (!moving()) return;
   NFR_ASSERT(from.direction == Direction::kWriting && from.pipe);
   spill(from);
-  from.patience = std::min<std::uint8_t>(from.patience * 2, kPatienceMax);
+  wait_longer(from);
   from.moving = from.spilled->size();
   other(from).endpoint->write(*from.spilled);
 }

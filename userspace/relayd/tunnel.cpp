@@ -125,7 +125,7 @@ void Tunnel::forget(Stranger& stranger) {
   const auto place = places_.find(&stranger);
   // Destroyed later, not from inside its own event.
   dead_.push_back(std::move(*place->second.at));
-  bury_.arm(Millis{0});
+  if (!bury_.armed()) bury_.arm(Millis{0});  // armed again it would be due only after the round that has none
   place->second.home->erase(place->second.at);
   places_.erase(place);
   check_stopped();

@@ -34,7 +34,7 @@ class EndpointEvents {
   virtual void on_eof() = 0;                                   ///< the peer ended its direction in order
   virtual void on_written() = 0;                               ///< all bytes of the last write() are with the kernel
   /// The write is stuck and the endpoint took a copy: the caller's bytes are no longer needed, so that a peer that
-  /// never reads holds private memory (64 KiB at most) and not the loop's shared buffers. on_written still follows. Or
+  /// never reads holds private memory (128 KiB at most) and not the loop's shared buffers. on_written still follows. Or
   /// the connection is known to be broken and nobody will send them: then on_error follows.
   virtual void on_copied() {}
   virtual void on_finished() = 0;           ///< our FIN is queued behind all bytes

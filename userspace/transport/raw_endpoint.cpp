@@ -210,8 +210,10 @@ void RawEndpoint::await_writable() {
 
 void RawEndpoint::on_awaited(int result) {
   if (result == -ECANCELED && resting_) return;  // stands until resume()
-  const bool stuck = std::exchange(stalled_, false) && result == -ECANCELED;
+  bool stuck = std::exchange(stalled_, false) && result == -ECANCELED;
   if (result < 0 && !stuck) return note_broken(-result);
+  // A ring reports that the peer ended its direction, asked or not, and at once: such a socket cannot be awaited.
+  stuck |= result >= 0 && (result & (POLLOUT | POLLERR | POLLHUP)) == 0;
   awaiting_writable_ = false;
   stuck ? events_->on_stuck() : events_->on_writable();
 }

@@ -7,50 +7,71 @@
 namespace nfr::control {
 namespace {
 
-using core::Leg;
-constexpr core::FlowId kA{1}, kB{2}, kC{3}, kD{4};
+constexpr core::FlowId kA{1}, kB{2}, kC{3}, kD{4}, kE{5};
+constexpr OpenPace::Line kPlain{core::AgentId{1}, core::Leg::kPlain};
+constexpr OpenPace::Line kTls{core::AgentId{1}, core::Leg::kTls};
+constexpr OpenPace::Line kOther{core::AgentId{2}, core::Leg::kTls};
 
 TEST(OpenPace, SoManyAtOnceTheOthersInTheOrderTheyCame) {
   OpenPace pace;
-  const OpenPace::Limits two{.all = 2, .tls = 64};
-  EXPECT_TRUE(pace.begin(kA, Leg::kPlain, two));
-  EXPECT_TRUE(pace.begin(kB, Leg::kPlain, two));
-  EXPECT_FALSE(pace.begin(kC, Leg::kPlain, two));
-  EXPECT_FALSE(pace.begin(kD, Leg::kPlain, two));
-  EXPECT_FALSE(pace.next(two));
+  const OpenPace::Limits limits{.all = 4, .tls = 64};  // two of an agent
+  EXPECT_TRUE(pace.begin(kA, kPlain, limits));
+  EXPECT_TRUE(pace.begin(kB, kPlain, limits));
+  EXPECT_FALSE(pace.begin(kC, kPlain, limits));
+  EXPECT_FALSE(pace.begin(kD, kPlain, limits));
+  EXPECT_FALSE(pace.next(limits));
   pace.end(kB);
-  EXPECT_EQ(pace.next(two), kC);
-  EXPECT_TRUE(pace.begin(kC, Leg::kPlain, two));
-  EXPECT_FALSE(pace.next(two));
+  EXPECT_FALSE(pace.begin(kE, kPlain, limits));  // behind those who wait
+  EXPECT_EQ(pace.next(limits), kC);
+  EXPECT_TRUE(pace.begin(kC, kPlain, limits));
+  EXPECT_FALSE(pace.next(limits));
   pace.end(kA);
-  pace.end(kC);
-  EXPECT_EQ(pace.next(two), kD);
-  EXPECT_FALSE(pace.next(two));
+  EXPECT_EQ(pace.next(limits), kD);
+  pace.end(kD);  // it was gone
+  EXPECT_EQ(pace.next(limits), kE);
+  EXPECT_FALSE(pace.somebody_waits());
 }
 
-TEST(OpenPace, ThoseWhoWaitForAHandshakeDoNotHoldUpTheOthers) {
+TEST(OpenPace, OneAgentHasHalfOfTheRoom) {
   OpenPace pace;
-  const OpenPace::Limits limits{.all = 3, .tls = 1};
-  EXPECT_TRUE(pace.begin(kA, Leg::kTls, limits));
-  EXPECT_FALSE(pace.begin(kB, Leg::kTls, limits));
-  EXPECT_TRUE(pace.begin(kC, Leg::kPlain, limits));
+  const OpenPace::Limits limits{.all = 100, .tls = 2};
+  EXPECT_TRUE(pace.begin(kA, kTls, limits));
+  EXPECT_FALSE(pace.begin(kB, kTls, limits));
+  EXPECT_TRUE(pace.begin(kC, kOther, limits));
   EXPECT_FALSE(pace.next(limits));
+  EXPECT_TRUE(pace.begin(kD, kPlain, limits));  // needs no handshake
   pace.end(kC);
   EXPECT_FALSE(pace.next(limits));
   pace.end(kA);
   EXPECT_EQ(pace.next(limits), kB);
 }
 
+TEST(OpenPace, LinesHaveTheirTurns) {
+  OpenPace pace;
+  const OpenPace::Limits one{.all = 1, .tls = 1};
+  EXPECT_TRUE(pace.begin(kA, kPlain, one));
+  EXPECT_FALSE(pace.begin(kB, kPlain, one));
+  EXPECT_FALSE(pace.begin(kC, kPlain, one));
+  EXPECT_FALSE(pace.begin(kD, kOther, one));
+  pace.end(kA);
+  const auto first = pace.next(one);
+  pace.end(*first);
+  const auto second = pace.next(one);
+  pace.end(*second);
+  EXPECT_TRUE((first == kB && second == kD) || (first == kD && second == kB));
+  EXPECT_EQ(pace.next(one), kC);
+}
+
 TEST(OpenPace, AskedForAgainItCountsOnce) {
   OpenPace pace;
   const OpenPace::Limits one{.all = 1, .tls = 1};
-  EXPECT_TRUE(pace.begin(kA, Leg::kTls, one));
-  EXPECT_TRUE(pace.begin(kA, Leg::kTls, one));
+  EXPECT_TRUE(pace.begin(kA, kTls, one));
+  EXPECT_TRUE(pace.begin(kA, kTls, one));
   EXPECT_EQ(pace.asked_count(), 1U);
   pace.end(kA);
   pace.end(kA);
   EXPECT_EQ(pace.asked_count(), 0U);
-  EXPECT_TRUE(pace.begin(kB, Leg::kTls, one));
+  EXPECT_TRUE(pace.begin(kB, kTls, one));
 }
 
 }  // namespace

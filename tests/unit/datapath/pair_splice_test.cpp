@@ -90,6 +90,55 @@ TEST_F(SpliceTest, AStuckReaderHoldsNoPipeForLongAndGetsEveryByte) {
   EXPECT_EQ(target.received, kMany);
 }
 
+// A ring says of a poll for room that the peer has ended its own direction, at once and for ever.
+TEST_F(SpliceTest, AStuckReaderThatHasEndedItsDirectionCostsNothing) {
+  open();
+  target.fin_after = true;
+  visitor.to_send = kMany;
+  get_going();
+  target.reading = false;
+  ASSERT_TRUE(run([&] { return pair->held_to_target() > 0 && loop->pipes().lent_count() == 0; }));
+  settle(100ms);
+  const auto before = loop->statistics();
+  settle(300ms);
+  EXPECT_LT(loop->statistics().completions - before.completions, 50U);
+  target.reading = true;
+  ASSERT_TRUE(run([&] { return target.received == kMany; }));
+}
+
+TEST_F(SpliceTest, TheIdleTimeoutOfAStuckReaderThatHasEndedItsDirection) {
+  join(*loop, {0, 0, 500ms}, *this);
+  pair->start();
+  target.fin_after = true;
+  visitor.to_send = kMany;
+  get_going();
+  target.reading = false;
+  ASSERT_TRUE(run([&] { return end.has_value(); }));
+  EXPECT_EQ(*end, FlowEnd::kIdle);
+}
+
+// splice(2) stops in front of an urgent byte and says that there is nothing; a receive steps over it.
+TEST_F(SpliceTest, AnUrgentByteDoesNotStopTheStream) {
+  open();
+  visitor.to_send = kMany;
+  get_going();
+  ASSERT_TRUE(run([&] { return target.received == kMany; }));
+  ASSERT_EQ(::send(visitor.fd.get(), "!", 1, MSG_OOB), 1);
+  ASSERT_EQ(::send(visitor.fd.get(), "after", 5, 0), 5);
+  target.reading = false;
+  std::string rest;
+  char bytes[16];
+  ASSERT_TRUE(until([&] {
+    const ssize_t got = ::recv(target.fd.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+    if (got > 0) rest.append(bytes, static_cast<std::size_t>(got));
+    return rest.size() >= 5;
+  }));
+  EXPECT_EQ(rest, "after");
+  const auto before = loop->statistics();
+  settle(200ms);
+  EXPECT_LT(loop->statistics().completions - before.completions, 20U);
+}
+
 TEST_F(SpliceTest, WithoutAPipeBytesAreCopied) {
   std::vector<std::unique_ptr<io::Pipe>> taken;
   while (auto pipe = loop->pipes().lend()) taken.push_back(std::move(pipe));
