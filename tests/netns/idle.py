@@ -24,6 +24,12 @@ def start(lab):
     EchoTarget(lab, 7400)
 
 
+def kept_alive(lab):
+    """The agent's connections to the tunnel port and to the target that wait for their keepalive timer."""
+    lines = lab.net.agent.run("ss", "-Hont", "state", "established", "( dport = :7707 or dport = :7400 )")
+    return lines.count("timer:(keepalive")
+
+
 def idle_flows(lab, port, leg):
     """The agent is measured as a process that has served nothing before: it is started anew."""
     agent, relay = lab.agents["home"], lab.relay.relay_pid()
@@ -38,6 +44,7 @@ def idle_flows(lab, port, leg):
             visitor.sendall(text)
             check(read_exactly(visitor, len(text)) == text, f"the echo of visitor {index}")
         check(len(lab.relay.ctl.flows()) == FLOWS, "all flows stand")
+        wait_until(lambda: kept_alive(lab) >= 2 * FLOWS, 5, "channels and targets have keepalive")
         after = rss_bytes(agent.process.pid), rss_bytes(relay)
         grown = [(late - early) // FLOWS for early, late in zip(before, after)]
         note(f"leg {leg}: {FLOWS} idle flows; agent {before[0] / MIB:.1f} -> {after[0] / MIB:.1f} MiB, {grown[0]} bytes a "

@@ -12,16 +12,10 @@
 #include "base/assert.hpp"
 #include "base/log.hpp"
 #include "io/accept_policy.hpp"
+#include "net/socket_names.hpp"
 
 namespace nfr::datapath {
 namespace {
-
-net::Endpoint local_name(int socket) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
-  return net::Endpoint::from_sockaddr(storage);
-}
 
 constexpr int kThreadShift = 48;      // a VisitorRef's id: thread above, count below
 constexpr unsigned kAcceptTurn = 16;  // visitors of one listener before the others have their turn
@@ -192,7 +186,7 @@ void DataCore::warn_short(int error) {
 
 void DataCore::on_accepted(Listening& listening, Fd socket, const net::Endpoint& from, Seat seat) {
   if (stopping_ || waiting_.size() >= options_.waiting_max) return;  // RST
-  const net::Endpoint local = local_name(socket.get());
+  const net::Endpoint local = net::local_name(socket.get()).value_or(net::Endpoint{});
   const std::uint64_t id = (std::uint64_t{options_.thread} << kThreadShift) + ++last_visitor_;
   const core::VisitorRef ref{options_.thread, id};
   auto endpoint = transport::RawEndpoint::adopt(loop_, std::move(socket));

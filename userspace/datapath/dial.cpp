@@ -10,25 +10,18 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <optional>
 
 #include "base/assert.hpp"
+#include "net/socket_names.hpp"
 #include "net/tcp_options.hpp"
 
 namespace nfr::datapath {
 namespace {
 
-std::optional<net::Endpoint> name_of(int socket, int (*get_name)(int, sockaddr*, socklen_t*)) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (get_name(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return std::nullopt;
-  return net::Endpoint::from_sockaddr(storage);
-}
-
 bool connected_to_itself(int socket, const DialPlace& to) {
   if (!to.unix_path.empty()) return false;
-  const auto local = name_of(socket, ::getsockname);
-  return local && local->port == to.endpoint.port && local == name_of(socket, ::getpeername);
+  const auto local = net::local_name(socket);
+  return local && local->port == to.endpoint.port && local == net::peer_name(socket);
 }
 
 socklen_t unix_sockaddr(const std::string& path, sockaddr_storage& out) {

@@ -9,6 +9,7 @@
 
 #include "base/fd.hpp"
 #include "base/text.hpp"
+#include "net/socket_names.hpp"
 
 namespace nfr::relayd {
 namespace {
@@ -61,9 +62,8 @@ std::optional<std::string> default_route_source(const char* beyond) {
   const Fd socket(::socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket.valid() || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0)
     return std::nullopt;
-  socklen_t room = sizeof storage;
-  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&storage), &room) != 0) return std::nullopt;
-  return net::Endpoint::from_sockaddr(storage).address.text();
+  const auto source = net::local_name(socket.get());
+  return source ? std::optional(source->address.text()) : std::nullopt;
 }
 
 }  // namespace

@@ -3,19 +3,13 @@
 
 #include "base/log.hpp"
 #include "base/text.hpp"
+#include "net/socket_names.hpp"
 
 namespace nfr::relayd {
 namespace {
 
 constexpr std::size_t kBudgetBytes = 4096;  // before a ClientHello is whole
 constexpr std::size_t kRecordHeaderBytes = 5;
-
-net::Endpoint peer_of(int socket) {
-  sockaddr_storage storage{};
-  socklen_t length = sizeof storage;
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return {};
-  return net::Endpoint::from_sockaddr(storage);
-}
 
 }  // namespace
 
@@ -74,7 +68,7 @@ bool Stranger::hello_complete() const {
 
 void Stranger::begin_handshake() {
   state_ = State::kHandshake;
-  from_ = peer_of(socket_.get());
+  from_ = net::peer_name(socket_.get()).value_or(net::Endpoint{});
   auto engine = events_.on_hello(*this);
   if (!engine) {
     spdlog::error("TLS for {}: {}", from_.text(), engine.error().message());
