@@ -4,11 +4,11 @@ import time
 
 import harness  # noqa: F401
 from netlab import streams, topology
-from netlab.case import check, main, note, scale
+from netlab.case import check, main, note, scaled
 from netlab.process import descriptor_count, private_kib, wait_until
 
-COUNT = 100_000 * scale()
-WARM_UP = 6000
+COUNT = scaled(100_000, 1000)
+WARM_UP = min(6000, scaled(6000, 300))
 PORTS = {"plain": 8101, "tls": 8102}
 MEMORY_KIB_MAX = 8 * 1024
 

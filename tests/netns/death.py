@@ -12,12 +12,12 @@ import time
 
 import harness  # noqa: F401
 from netlab import streams, topology
-from netlab.case import check, main, note, scale
+from netlab.case import check, main, note, scaled
 from netlab.process import wait_until
 from netlab.sockets import EchoTarget, echoes
 
-KILL_COUNT = 20 * scale()
-TERM_COUNT = 5 * scale()
+KILL_COUNT = scaled(20, 3)
+TERM_COUNT = scaled(5, 2)
 BACK_SECONDS = 3.0
 PORTS = {"plain": 8101, "tls": 8102}
 ECHO_PORT = 8103

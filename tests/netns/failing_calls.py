@@ -15,7 +15,7 @@ from netlab.process import wait_until
 from netlab.sockets import EchoTarget, echoes
 
 PORT, TARGET, STREAM_PORT, STREAM_TARGET = 8101, 7000, 8102, 7100
-STRIDE = 4 if scale() == 1 else 1
+STRIDE = max(1, round(4 / scale())) if scale() <= 1 else 1
 RECOVERY_SECONDS = 15
 # A daemon that cannot go on ends by itself with one of these: 1 an error, 2 wrong use, 75 try again later, 78 it could
 # not start; 127: the dynamic loader could not even load it.
@@ -140,7 +140,8 @@ def sweep(lab, daemon, calls, suffix):
     hit = survived = 0
     problems = []
     began = time.monotonic()
-    chosen = cases[lab.random.randrange(STRIDE)::STRIDE]
+    stride = min(STRIDE, len(cases))
+    chosen = cases[lab.random.randrange(stride)::stride]
     for call, error, place in chosen:
         name = f"{suffix}-{call}-{place}"
         try:

@@ -9,7 +9,7 @@ import time
 
 import harness
 from netlab import streams, topology
-from netlab.case import check, main, scale
+from netlab.case import check, main, scale, scaled
 from netlab.daemons import line_with_addresses
 from netlab.process import Process
 
@@ -49,23 +49,23 @@ def expect_violation(lab):
 
 def small_streams(lab):
     """Many, small and odd: resets, half-closes, pauses, slow readers, tiny writes."""
-    result = streams.run(lab, "small", lab.paths, list(TARGETS.values()), 110, streams=4800 * scale(), concurrency=96,
+    result = streams.run(lab, "small", lab.paths, list(TARGETS.values()), 110, streams=scaled(4800, 192), concurrency=96,
                          size=256 * 1024)
     check(result["exact"] > result["connections"], f"hardly anything ended in order: {result}")
     check(result["broken"] > result["connections"] * 0.05, f"the resets are missing: {result}")
 
 
 def large_streams(lab):
-    result = streams.run(lab, "large", lab.paths, list(TARGETS.values()), 110, streams=320 * scale(), concurrency=24,
-                         size=32 * 1024 * 1024 if scale() == 1 else 1 << 30, resets=10)
-    check(result["bytes"] > 100 * 1024 * 1024, f"too little moved: {result}")
+    result = streams.run(lab, "large", lab.paths, list(TARGETS.values()), 110, streams=scaled(320, 32), concurrency=24,
+                         size=(1 << 30) if scale() > 1 else scaled(32 << 20, 1 << 20), resets=10)
+    check(result["bytes"] > scaled(100 << 20), f"too little moved: {result}")
 
 
 def bulk(lab):
     """What people do: downloads and uploads that never pause, both directions at once, saturated ping-pong."""
     for kind, size, count in (("down", 64 << 20, 8), ("up", 64 << 20, 8), ("both", 32 << 20, 8), ("pingpong", 1 << 17, 32)):
-        result = streams.run(lab, kind, lab.paths[::3], list(TARGETS.values()), 60, kind=kind, size=size,
-                             streams=count * scale(), concurrency=8, resets=0)
+        result = streams.run(lab, kind, lab.paths[::3], list(TARGETS.values()), 60, kind=kind,
+                             size=min(size, scaled(size, 1 << 20)), streams=scaled(count, 4), concurrency=8, resets=0)
         check(result["broken"] == 0, f"{kind}: something broke: {result}")
 
 

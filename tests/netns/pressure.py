@@ -14,7 +14,7 @@ import statistics
 
 import harness  # noqa: F401
 from netlab import streams, topology
-from netlab.case import check, main, note, scale
+from netlab.case import check, main, note, scaled
 from netlab.process import mem_available_kib, private_kib, wait_until
 from netlab.sockets import Target, echoes, EchoTarget, reset
 
@@ -23,7 +23,7 @@ FOREIGN_BUFFER = 64 * 1024
 USER_KIB_MAX = 4 * 1024
 AVAILABLE_KIB_MAX = int(2.5 * 1024 * 1024)
 RATE_SHARE_MIN = 0.8
-PAIRS = 7 * scale()
+PAIRS = scaled(7, 5)
 PORTS = {"plain": 8101, "tls": 8102}
 
 

@@ -5,12 +5,12 @@ import os
 
 import harness  # noqa: F401
 from netlab import services, topology
-from netlab.case import check, main, note, scale
+from netlab.case import check, main, note, scale, scaled
 
 PROGRAMS = ("redis-server", "redis-benchmark", "mariadbd", "mariadb-install-db", "mariadb", "sshd", "ssh-keygen", "scp",
             "nginx", "curl")
 LEGS = {"plain": 0, "tls": 1}
-BIG_BYTES = (1 << 30) if scale() > 1 else (256 << 20)
+BIG_BYTES = (1 << 30) if scale() > 1 else scaled(256 << 20, 8 << 20)
 
 
 def set_up(lab):
@@ -74,7 +74,7 @@ def nginx_many_requests(lab):
     """Many requests on one kept connection, then the same on new ones."""
     with open(f"{lab.www}/small", "w") as file:
         file.write("0123456789" * 100)
-    count = 2000 * scale()
+    count = scaled(2000, 100)
     for leg in LEGS:
         url = f"http://{topology.RELAY4}:{port_of(leg, 80)}/small?[1-{count}]"
         before = flows_ended(lab)
@@ -93,7 +93,7 @@ def flows_ended(lab):
 def redis_load(lab):
     for leg in LEGS:
         out = services.client(lab.net.visitor, "redis-benchmark", "-h", topology.RELAY4, "-p", port_of(leg, 6379), "-n",
-                              20000 * scale(), "-c", 50, "-P", 4, "-d", 512, "-t", "set,get,lrange_100", "-q")
+                              scaled(20000, 1000), "-c", 50, "-P", 4, "-d", 512, "-t", "set,get,lrange_100", "-q")
         note(f"leg {leg}: {' | '.join(line.split('requests')[0].strip() for line in out.replace(chr(13), chr(10)).splitlines() if 'per second' in line)}")
 
 

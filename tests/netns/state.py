@@ -9,12 +9,12 @@ import time
 
 import harness  # noqa: F401
 from netlab import topology
-from netlab.case import check, check_in, main, note, scale
+from netlab.case import check, check_in, main, note, scaled
 from netlab.process import wait_until
 from netlab.sockets import EchoTarget, echoes
 from netlab.topology import run
 
-KILLS = 8 * scale()
+KILLS = scaled(8, 3)
 
 
 def set_up(lab):

@@ -9,14 +9,14 @@ import time
 
 import harness  # noqa: F401
 from netlab import topology
-from netlab.case import check, main, note, scale
+from netlab.case import check, main, note, scaled
 from netlab.daemons import line_with_addresses
 from netlab.process import descriptor_count, private_kib, wait_until
 from netlab.sockets import FIN, RST, EchoTarget, echoes, end_within
 
 STRANGERS = 5000
 SOURCES = 256
-LOGINS = 7 * scale()
+LOGINS = scaled(7, 5)
 EXTRA_MS_MAX = 100.0
 HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(32))  # the first bytes of an honest ClientHello
 
@@ -133,12 +133,12 @@ def garbage(lab):
     turned_away(lab, "a record of zero bytes", bytes.fromhex("1603010000"), seconds=6)
     for size in (1, 4, 5, 6, 20, len(HELLO)):
         turned_away(lab, f"a hello cut after {size} bytes", HELLO[:size], seconds=1, half_close=True)
-    for seed in range(200 * scale()):
+    for seed in range(scaled(200, 20)):
         turned_away(lab, f"random hello {seed}", b"\x16\x03\x01\x00\x40" + lab.random.randbytes(64), seconds=1)
     for size in (1, 4, 39):
         turned_away(lab, f"a preface cut after {size} bytes", b"NFP1\x01\x01\0\0".ljust(40, b"\0")[:size], seconds=1,
                     half_close=True)
-    for seed in range(200 * scale()):
+    for seed in range(scaled(200, 20)):
         turned_away(lab, f"random preface {seed}", b"NFP1\x01\x01\0\0" + lab.random.randbytes(32), seconds=1)
     check(lab.relay.relay_pid() == pid, "the relay process died")
 

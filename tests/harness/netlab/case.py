@@ -2,7 +2,7 @@
 """How a test of tests/netns runs: capabilities, one lab, named steps with their time, logs on failure, cleanup.
 
 A test file calls main(step, step, ...); each step takes the Lab. Exit code 0 all passed, 1 failed, 77 a named
-capability is missing. NFR_SCALE (1 in CI, 10 in soak) multiplies counts.
+capability is missing. NFR_SCALE (1 in CI, 10 in soak, a fraction where code is emulated) multiplies counts.
 """
 import os
 import random
@@ -21,7 +21,12 @@ LOG_TAIL_LINES = 60
 
 
 def scale():
-    return max(1, int(os.environ.get("NFR_SCALE", "1")))
+    return float(os.environ.get("NFR_SCALE", "1"))
+
+
+def scaled(count, least=1):
+    """A count of CI, by NFR_SCALE; never below what the case needs to mean anything."""
+    return max(least, round(count * scale()))
 
 
 def seed():
@@ -169,7 +174,7 @@ def main(*steps, needs=()):
         for program in needs:
             need_program(program)
         lab = Lab()
-        print(f"seed {lab.seed} (NFR_SEED), scale {scale()} (NFR_SCALE)", flush=True)
+        print(f"seed {lab.seed} (NFR_SEED), scale {scale():g} (NFR_SCALE)", flush=True)
         code = _run_steps(lab, _chosen(steps))
     except Skip as missing:
         print(f"SKIP: capability {missing}", flush=True)

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Kernels: kernels.txt, Debian's packages behind it, and the unpacked trees, checked by hash each time."""
+import dataclasses
+import hashlib
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+
+from . import CACHE, HERE, Trouble
+
+HOST = "host"
+UNPACKED = "unpacked.json"
+CHUNK_BYTES = 1 << 20
+
+
+@dataclasses.dataclass
+class Kernel:
+    """One entry of kernels.txt."""
+    name: str
+    package: str
+    has: list[str] = dataclasses.field(default_factory=list)
+    lacks: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Tree:
+    """An unpacked kernel package: its image, its modules, and the version that names them."""
+    directory: pathlib.Path
+    release: str
+
+    @property
+    def image(self) -> pathlib.Path:
+        return self.directory / f"boot/vmlinuz-{self.release}"
+
+    @property
+    def modules(self) -> pathlib.Path:
+        return self.directory / "lib/modules" / self.release
+
+
+def _statement(kernels: dict[str, Kernel], line: str, where: str) -> None:
+    verb, *words = line.split()
+    if verb == "kernel" and len(words) == 2:
+        if words[0] in kernels:
+            raise Trouble(f"{where}: kernel {words[0]} is there twice")
+        kernels[words[0]] = Kernel(*words)
+        return
+    if not kernels:
+        raise Trouble(f"{where}: '{line}' comes before the first kernel")
+    kernel = list(kernels.values())[-1]
+    named = words if verb == "has" else words[:1]
+    for name in named:
+        if name in kernel.has or name in kernel.lacks:
+            raise Trouble(f"{where}: {name} is there twice for kernel {kernel.name}")
+    if verb == "has" and words:
+        kernel.has += words
+    elif verb == "lacks" and len(words) >= 2:
+        kernel.lacks[words[0]] = " ".join(words[1:])
+    else:
+        raise Trouble(f"{where}: '{line}' is no statement: kernel NAME PACKAGE, has CAPABILITY..., "
+                      "lacks CAPABILITY REASON")
+
+
+def parse(text: str, name: str = "kernels.txt") -> dict[str, Kernel]:
+    """Every kernel by name, in the file's order."""
+    kernels: dict[str, Kernel] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.partition("#")[0].strip()
+        if line:
+            _statement(kernels, line, f"{name}:{number}")
+    return kernels
+
+
+def declared() -> dict[str, Kernel]:
+    return parse((HERE / "kernels.txt").read_text(), "vm-tests/kernels.txt")
+
+
+def _shown(package: str) -> dict[str, str]:
+    """The newest version of a package as apt knows it; empty when apt knows none."""
+    done = subprocess.run(["apt-cache", "--no-all-versions", "show", package], capture_output=True, text=True, check=False)
+    return dict(re.findall(r"^([A-Za-z0-9-]+): (.*)$", done.stdout.split("\n\n")[0], re.M))
+
+
+def _resolved(package: str) -> dict[str, str]:
+    """The package that holds the image: a metapackage depends on it."""
+    shown = _shown(package)
+    image = re.search(r"\b(linux-image-\d[^ ,]*)", shown.get("Depends", ""))
+    if image:
+        shown = _shown(image[1])
+    return shown
+
+
+def sha256(path: pathlib.Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _tree_hash(directory: pathlib.Path) -> str:
+    """Over names and contents of all files but our own note."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()):
+        if path.name != UNPACKED:
+            digest.update(f"{path.relative_to(directory)} {sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def _cached(directory: pathlib.Path) -> Tree | None:
+    """What an earlier run unpacked, if not a byte of it has changed."""
+    try:
+        noted = json.loads((directory / UNPACKED).read_text())
+    except (OSError, ValueError):
+        return None
+    if noted.get("tree") != _tree_hash(directory):
+        return None
+    return Tree(directory, noted["release"])
+
+
+def _download(package: dict[str, str], directory: pathlib.Path) -> pathlib.Path:
+    words = ["apt-get", "-o", "APT::Sandbox::User=root", "download", f"{package['Package']}={package['Version']}"]
+    done = subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False)
+    found = list(directory.glob("*.deb"))
+    if done.returncode != 0 or len(found) != 1:
+        raise Trouble(f"{' '.join(words)}: {done.stderr.strip()[-300:]}")
+    if sha256(found[0]) != package["SHA256"]:
+        raise Trouble(f"{found[0].name} is not what apt's index lists (SHA256 {package['SHA256']}): try again")
+    return found[0]
+
+
+def _unpack(package: dict[str, str], directory: pathlib.Path) -> Tree:
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    archive = _download(package, directory)
+    subprocess.run(["dpkg-deb", "-x", archive, directory], check=True)
+    archive.unlink()
+    release = next(directory.glob("boot/vmlinuz-*")).name.removeprefix("vmlinuz-")
+    # Debian makes the lists of modules when the package is installed.
+    subprocess.run(["depmod", "-b", directory, release], check=True)
+    (directory / UNPACKED).write_text(json.dumps({"release": release, "tree": _tree_hash(directory)}))
+    return Tree(directory, release)
+
+
+def fetch(kernel: Kernel) -> Tree:
+    """The kernel's tree in the cache, downloaded if it is not there or is not what was unpacked."""
+    package = _resolved(kernel.package)
+    if not package:
+        if known := sorted((CACHE / "kernels").glob(f"{kernel.name}_*")):
+            if tree := _cached(known[-1]):
+                return tree
+        raise Trouble(f"kernel {kernel.name}: apt knows no package {kernel.package}: run apt-get update, or name another in "
+                      "vm-tests/kernels.txt")
+    directory = CACHE / "kernels" / f"{kernel.name}_{package['Version'].replace('~', '-')}"
+    tree = _cached(directory)
+    if tree is None:
+        print(f"kernel {kernel.name}: {package['Package']} {package['Version']} is unpacked", flush=True)
+        tree = _unpack(package, directory)
+    return tree

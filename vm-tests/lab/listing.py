@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The list of cases: what ctest of the two build trees would run on this machine, as commands."""
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+import subprocess
+
+from . import ROOT, Trouble
+
+# The tree and the label of its tests that `make test` runs.
+TREES = {"build-asan": "check", "build": "root"}
+# Reads the source, runs nothing of ours: the same on every kernel.
+SOURCE_ONLY = "source"
+
+
+@dataclasses.dataclass
+class Case:
+    """One test of ctest."""
+    name: str
+    command: list[str]
+    environment: dict[str, str]
+    timeout_s: float
+    skip_code: int | None
+    labels: list[str]
+    directory: str
+
+
+def _value(test: dict, name: str, default):
+    return next((entry["value"] for entry in test.get("properties", []) if entry["name"] == name), default)
+
+
+def _case(test: dict) -> Case:
+    environment = dict(part.partition("=")[::2] for part in _value(test, "ENVIRONMENT", []) if part)
+    return Case(test["name"], test["command"], environment, float(_value(test, "TIMEOUT", 300)),
+                _value(test, "SKIP_RETURN_CODE", None), _value(test, "LABELS", []), _value(test, "WORKING_DIRECTORY", "/"))
+
+
+def _shown(tree: str, label: str) -> list[dict]:
+    words = ["ctest", "--test-dir", str(ROOT / tree), "--show-only=json-v1", "-L", f"^{label}$"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Trouble(f"{tree} is not built: make debug build first")
+    tests = json.loads(done.stdout)["tests"]
+    missing = [test["name"] for test in tests if "command" not in test]
+    if missing or not tests:
+        raise Trouble(f"{tree}: {(missing or ['its tests'])[0]} is not built: make debug build first")
+    return tests
+
+
+@functools.cache
+def cases() -> list[Case]:
+    """Every case of both trees that runs something of ours."""
+    listed = [_case(test) for tree, label in TREES.items() for test in _shown(tree, label)]
+    return [case for case in listed if SOURCE_ONLY not in case.labels]
+
+
+def built_files() -> list[str]:
+    """Files of the build trees that the cases need: programs, tests, and what a tree keeps for them."""
+    out = set()
+    for tree in TREES:
+        out |= {str(path) for path in (ROOT / tree / "bin").glob("*") if path.is_file()}
+        out |= {str(path) for path in (ROOT / tree / "cache").glob("*") if path.is_file()}
+        out.add(str(ROOT / tree / "CMakeCache.txt"))
+    for case in cases():
+        out |= {word for word in case.command if word.startswith(str(ROOT / "build")) and os.path.isfile(word)}
+    return sorted(path for path in out if os.path.exists(path))
+
+
+def programs() -> list[str]:
+    """Those of built_files() that the loader starts."""
+    def is_elf(path):
+        with open(path, "rb") as file:
+            return file.read(4) == b"\x7fELF"
+    return [path for path in built_files() if os.access(path, os.X_OK) and is_elf(path)]
+
+
+def directories() -> set[str]:
+    """Of the build trees, where cases start."""
+    return {case.directory for case in cases() if case.directory.startswith(str(ROOT))}
+
+
+def named(words: list[str], known: list[Case]) -> list[Case]:
+    """Cases by ctest's name, by a prefix of it that ends at a dot, or by the path of the test's file."""
+    chosen = []
+    for word in words:
+        stem = pathlib.Path(word).with_suffix("")
+        as_name = f"{stem.parent.name}.{stem.name}" if "/" in word else word
+        hits = [case for case in known if case.name == as_name or case.name.startswith(as_name + ".")]
+        if not hits:
+            raise Trouble(f"no case is called {word}: `ctest --test-dir build -N` and `ctest --test-dir build-asan -N` list them")
+        chosen += [case for case in hits if case not in chosen]
+    return chosen
