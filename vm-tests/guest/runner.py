@@ -18,7 +18,7 @@ JOB = pathlib.Path("/run/nfr/job.json")
 PORT = "/dev/ttyS1"
 OUTPUT_BYTES_MAX = 12000
 FILTER_CASES_MAX = 400
-CAPABILITY = re.compile(r"capability:? ([^\s(:]+(?: [^\s(:]+)?)")
+CAPABILITY = re.compile(r"capability:? (program [^\s(:]+|[^\s(:]+)")
 GTEST_LINE = re.compile(r"^\[ *(RUN|OK|FAILED|SKIPPED) +\] ([\w/]+\.[\w/]+)")
 
 

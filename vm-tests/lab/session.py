@@ -10,7 +10,7 @@ from . import CACHE, images, kernels, listing, machine
 # Counts of the cases, against those of `make test` on this machine: emulated code runs some ten times slower.
 SCALE = "0.02"
 # Of this machine's time: after that a guest counts as hanging.
-SILENCE_S = 240
+SILENCE_S = 600
 RESULTS = CACHE / "results"
 
 
@@ -27,10 +27,13 @@ class Run:
     faults: list[str] = dataclasses.field(default_factory=list)
     seconds: float = 0
     guest_seconds: float = 0
+    heard: float = dataclasses.field(default_factory=time.monotonic)
 
     def take(self, answer: dict) -> None:
         if "case" in answer:
-            self.results[answer["case"]] = answer
+            now = time.monotonic()
+            self.results[answer["case"]] = {**answer, "here": now - self.heard}
+            self.heard = now
         elif "capability" in answer:
             self.capabilities[answer["capability"]] = answer["missing"]
         elif "begin" in answer:
@@ -95,7 +98,7 @@ def _follow(run: Run, guest: machine.Guest, progress) -> bool:
                 except ValueError:
                     continue
                 run.take(answer)
-                progress(answer)
+                progress(run.results[answer["case"]] if "case" in answer else answer)
             if gone:
                 return True
             if got:

@@ -152,7 +152,7 @@ TEST_F(SpliceTest, WithoutAPipeBytesAreCopied) {
 
 // What a peer said before its RST is still delivered while the pair goes on reading.
 TEST_F(SpliceTest, ResetsInTheMiddleEndBothAndLoseNoPipe) {
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0, turns = static_cast<int>(test::scaled(30, 6)); i < turns; ++i) {
     open();
     visitor.to_send = target.to_send = kMany;
     get_going();
@@ -202,7 +202,7 @@ TEST_F(SpliceTest, ItRestsAtRandomMomentsAndGoesOn) {
 
 TEST_F(SpliceTest, AReleasedPairGivesWhatWasInItsPipes) {
   unsigned in_pipe = 0;
-  for (int i = 0; i < 20; ++i) {
+  for (unsigned i = 0; i < test::scaled(20, 3); ++i) {
     open();
     visitor.to_send = kMany;
     get_going();
