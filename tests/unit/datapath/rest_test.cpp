@@ -101,7 +101,7 @@ TEST_F(RestTest, AnIdlePairRestsAndGoesOn) {
 
 TEST_F(RestTest, SaturatedBothWaysItRestsAtRandomMomentsAndNoByteIsLost) {
   open(16 * 1024);
-  constexpr std::uint64_t kBytes = 8ULL * 1024 * 1024;
+  const std::uint64_t kBytes = test::scaled(8192, 512) * 1024ULL;
   visitor.to_send = target.to_send = kBytes;
   std::mt19937 random(7);
   unsigned rests = 0;
