@@ -104,7 +104,8 @@ class Life:
     def mapping(self):
         said = run("nfctl", "map", str(PORT), f"client1:{TARGET_PORT}")
         until(lambda: tools.pings(PORT), 5, f"the target answers through relay and agent:\n{said}")
-        check(str(PORT) in tools.RESERVED.read_text(), f"{PORT} is kept from outgoing connections")
+        # The holder gathers changes for a moment.
+        until(lambda: str(PORT) in tools.RESERVED.read_text(), 5, f"{PORT} is kept from outgoing connections")
 
     def promised(self, unit: str) -> int:
         text = (UNITS / f"{unit}.service").read_text()
