@@ -28,6 +28,7 @@ class Run:
     seconds: float = 0
     guest_seconds: float = 0
     heard: float = dataclasses.field(default_factory=time.monotonic)
+    silence_s: float = SILENCE_S
 
     def take(self, answer: dict) -> None:
         if "case" in answer:
@@ -64,6 +65,9 @@ def _case_faults(run: Run):
         if answer["capability"] not in run.kernel.lacks:
             yield (f"case {answer['case']} was skipped for want of '{answer['capability']}', which vm-tests/kernels.txt does not "
                    f"list as lacking on kernel {run.kernel.name}")
+    for answer in run.results.values():
+        if answer["result"] not in ("passed", "failed", "skipped"):
+            yield f"case {answer['case']} answered '{answer['result']}', which is neither passed, failed nor skipped"
     for name in run.listed:
         if name not in run.results:
             yield f"case {name} is listed and neither ran nor was skipped by name"
@@ -75,8 +79,8 @@ def judge(run: Run, guest: machine.Guest, in_time: bool) -> None:
     if bad:
         run.faults.append("the guest's kernel complained:\n  " + "\n  ".join(bad))
     if not in_time:
-        run.faults.append(f"the guest hangs: nothing was heard for {SILENCE_S} s, last in case {run.begun or '(none)'}; the end of "
-                          "its console:\n  " + "\n  ".join(guest.log()[-20:]))
+        run.faults.append(f"the guest hangs: nothing was heard for {run.silence_s:g} s, last in case {run.begun or '(none)'}; "
+                          "the end of its console:\n  " + "\n  ".join(guest.log()[-20:]))
     elif not run.ended and not bad:
         run.faults.append(f"the guest ended early, last in case {run.begun or '(none)'}; the end of its console:\n  " +
                           "\n  ".join(guest.log()[-20:]))
@@ -103,7 +107,7 @@ def _follow(run: Run, guest: machine.Guest, progress) -> bool:
                 return True
             if got:
                 heard = time.monotonic()
-            if time.monotonic() - heard > SILENCE_S:
+            if time.monotonic() - heard > run.silence_s:
                 guest.end()
                 return False
             time.sleep(0.2)
@@ -118,6 +122,18 @@ def _say(kernel: str, verbose: bool):
     return progress
 
 
+def attend(run: Run, guest: machine.Guest, progress) -> None:
+    """Boots the guest, takes its answers until it is gone, and judges the run."""
+    began = time.monotonic()
+    guest.boot()
+    try:
+        in_time = _follow(run, guest, progress)
+    finally:
+        guest.end()
+    run.seconds = time.monotonic() - began
+    judge(run, guest, in_time)
+
+
 def run_cases(kernel: kernels.Kernel, cases: list[listing.Case], verbose: bool = False, probe: bool = True,
               more: dict | None = None) -> Run:
     """Boots the kernel and runs the cases there."""
@@ -127,14 +143,7 @@ def run_cases(kernel: kernels.Kernel, cases: list[listing.Case], verbose: bool =
     guest = machine.Guest(f"kernel-{kernel.name}", tree, CACHE / "guests", disks=(images.build(),), job=job,
                           network=machine.UNCONNECTED_CARD)
     run = Run(kernel if probe else dataclasses.replace(kernel, has=[]), listed=[case.name for case in cases])
-    began = time.monotonic()
-    guest.boot()
-    try:
-        in_time = _follow(run, guest, _say(kernel.name, verbose))
-    finally:
-        guest.end()
-    run.seconds = time.monotonic() - began
-    judge(run, guest, in_time)
+    attend(run, guest, _say(kernel.name, verbose))
     return run
 
 
