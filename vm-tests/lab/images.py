@@ -102,6 +102,14 @@ def libraries(programs) -> list[str]:
     return sorted(out)
 
 
+def _drop_dangling(tree: pathlib.Path) -> None:
+    """Links of /etc to what the guest has not got: another package of this machine put them there."""
+    for path in (tree / "etc").rglob("*"):
+        target = os.path.normpath(os.path.join("/", path.parent.relative_to(tree), os.readlink(path))) if path.is_symlink() else ""
+        if target and not target.startswith(("/proc/", "/run/", "/dev/")) and not os.path.lexists(f"{tree}{target}"):
+            path.unlink()
+
+
 def _fill_system(tree: pathlib.Path, paths) -> None:
     for name, target in LINKS.items():
         (tree / target).mkdir(parents=True, exist_ok=True)
@@ -109,6 +117,7 @@ def _fill_system(tree: pathlib.Path, paths) -> None:
     for name in MOUNT_POINTS:
         (tree / name).mkdir(parents=True, exist_ok=True)
     _copy(sorted(paths), tree)
+    _drop_dangling(tree)
     (tree / "etc/hostname").write_text("guest\n")
     (tree / "etc/hosts").write_text("127.0.0.1 localhost guest\n::1 localhost\n")
     (tree / "etc/fstab").write_text("")

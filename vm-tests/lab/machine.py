@@ -20,6 +20,8 @@ BAD = re.compile(r"\b(BUG:|WARNING:|Oops:|Kernel panic|general protection fault|
                  r"rcu: INFO: .* detected stall|Call Trace:|Out of memory:|unregister_netdevice: waiting|refcount_t:|UBSAN:|KASAN:|"
                  r"list_add corruption|leaked |Unknown symbol)")
 SHOWN_LINES = 40
+# What costs instructions and tests nothing of ours.
+LEAN = "init_on_alloc=0 hardened_usercopy=off audit=0 apparmor=0 nowatchdog"
 VIRTUAL_CLOCK = ("-icount", "shift=0,sleep=off")
 
 # A virtio card without a cable.
@@ -79,7 +81,7 @@ class Guest:
         return initramfs.make(self.kernel, self.directory / f"{self.name}.initramfs", json.dumps(self.job))
 
     def _append(self) -> str:
-        return (f"console=ttyS0 panic=-1 mitigations=off tsc=reliable random.trust_cpu=on loglevel=6 nfr.root={ROOT} "
+        return (f"console=ttyS0 panic=-1 mitigations=off tsc=reliable random.trust_cpu=on loglevel=6 {LEAN} nfr.root={ROOT} "
                 f"nfr.start={self.start} {self.append}").strip()
 
     def boot(self) -> None:
