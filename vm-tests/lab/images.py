@@ -21,6 +21,7 @@ GENERATED = ("/etc", "/usr/lib/locale", "/usr/lib/python3", "/usr/lib/python3.11
 NOT_OURS = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/fstab", "/etc/machine-id", "/etc/systemd/system",
             "/etc/ssl/private", "/etc/apt", "/etc/netns", "/etc/netferry")
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
+DAEMONS = ("nfrelayd", "nfagent", "nfctl")
 MOUNT_POINTS = ("proc", "sys", "dev", "run", "tmp", "root", "home", "mnt", "var/tmp", "var/log", "var/lib", "etc/systemd/system",
                 "lib/modules", "opt", "srv")
 
@@ -118,10 +119,9 @@ def _fill_system(tree: pathlib.Path, paths) -> None:
     shutil.copytree(HERE / "guest", tree / "guest")
 
 
-def system() -> pathlib.Path:
-    """The guest's system: this machine's packages that the tests use, with what packages generate."""
-    chosen = packages.closure(packages.wanted(), packages.installed())
-    programs = listing.programs()
+def _system(kind: str, names, programs) -> pathlib.Path:
+    """A guest's system: this machine's packages with what packages generate, and libraries of our programs."""
+    chosen = packages.closure(list(names), packages.installed())
     own = [HERE / "guest" / name for name in sorted(os.listdir(HERE / "guest")) if not name.startswith("__")]
     needed = libraries(programs)
     key = _hash([*(f"{package.name} {package.version}" for package in chosen), *needed,
@@ -130,7 +130,37 @@ def system() -> pathlib.Path:
 
     def fill(tree):
         _fill_system(tree, {path for path in (*packages.files(chosen), *_generated(), *needed) if os.path.lexists(path)})
-    return _cached("system", "nfr-system", key, fill, 256 << 20)
+    return _cached(kind, "nfr-system", key, fill, 256 << 20)
+
+
+def system() -> pathlib.Path:
+    """For the cases of the tests: whatever they use."""
+    return _system("system", packages.wanted(), listing.programs())
+
+
+def machine() -> pathlib.Path:
+    """For one of several machines that talk to each other: servers, their clients, and our daemons."""
+    return _system("machine", packages.MACHINE, daemons())
+
+
+def daemons() -> list[pathlib.Path]:
+    """Our programs, without the tests."""
+    found = [ROOT / "build/bin" / name for name in DAEMONS]
+    if missing := [path.name for path in found if not path.is_file()]:
+        raise Trouble(f"build/bin has no {missing[0]}: make build first")
+    return found
+
+
+def programs() -> pathlib.Path:
+    """The daemons alone, at the paths they have here; what a tree of tests has besides is not needed for them."""
+    paths = daemons()
+
+    def fill(tree):
+        for path in paths:
+            target = tree / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+    return _cached("programs", "nfr-build", _hash(_stamp(path) for path in paths), fill, 64 << 20)
 
 
 def build() -> pathlib.Path:

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Does what the runner asks for, one JSON object a line each way, on the second serial port.
+
+  {"run": [words], "seconds": 20}     runs it to its end: code and output; after that time it is killed and `late` is true
+  {"start": name, "words": [words]}   leaves it running: its pid
+  {"wait": name, "seconds": 20}       waits for its end, answers like run
+  {"stop": name}                      SIGTERM, then SIGKILL: code and output
+  {"read": name}                      what it has written so far
+  {"write": path, "text": text}       a file
+  {"watch": device, "over": bytes}    counts from now on what a network card moves, and the frames sent above that size
+  {"seen": device}                    those counts
+It says {"ready": true} once it listens. Each answer carries the request's id; what could not be done is answered with `error`.
+"""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import tty
+
+import frames
+
+PORT = "/dev/ttyS1"
+LOGS = pathlib.Path("/run/log")
+OUTPUT_BYTES_MAX = 6000
+
+
+def tail(data: bytes) -> str:
+    return data[-OUTPUT_BYTES_MAX:].decode(errors="replace")
+
+
+def end(process: subprocess.Popen) -> None:
+    for number, wait_s in ((signal.SIGTERM, 5), (signal.SIGKILL, 5)):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(wait_s)
+            return
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+
+
+class Machine:
+    """The processes that were started here, by name, and the cards that are watched."""
+
+    def __init__(self):
+        LOGS.mkdir(parents=True, exist_ok=True)
+        self.processes: dict[str, subprocess.Popen] = {}
+        self.watched: dict[str, frames.Watch] = {}
+
+    def _start(self, name: str, words: list[str]) -> subprocess.Popen:
+        with open(LOGS / name, "wb") as log:
+            return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+
+    def _ended(self, name: str, process: subprocess.Popen, seconds: float) -> dict:
+        began = time.monotonic()
+        late = False
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            late = True
+            end(process)
+        return {"code": process.returncode, "late": late, "output": tail((LOGS / name).read_bytes()),
+                "took": time.monotonic() - began}
+
+    def do_run(self, words, seconds=20):
+        return self._ended("run", self._start("run", words), seconds)
+
+    def do_start(self, name, words):
+        self.processes[name] = self._start(name, words)
+        return {"pid": self.processes[name].pid}
+
+    def do_wait(self, name, seconds=20):
+        return self._ended(name, self.processes[name], seconds)
+
+    def do_stop(self, name):
+        process = self.processes.pop(name)
+        end(process)
+        return {"code": process.returncode, "output": tail((LOGS / name).read_bytes())}
+
+    def do_read(self, name):
+        return {"output": tail((LOGS / name).read_bytes()), "running": self.processes[name].poll() is None}
+
+    def do_write(self, path, text):
+        file = pathlib.Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return {}
+
+    def do_watch(self, device, over):
+        if device in self.watched:
+            self.watched.pop(device).close()
+        self.watched[device] = frames.Watch(device, over)
+        return {}
+
+    def do_seen(self, device):
+        return self.watched[device].seen()
+
+    def do(self, request: dict) -> dict:
+        arguments = {key: value for key, value in request.items() if key != "id"}
+        verb = next(iter(arguments))
+        try:
+            return getattr(self, f"do_{verb}")(arguments.pop(verb), **arguments)
+        except (OSError, KeyError, TypeError, AttributeError, ValueError) as problem:
+            return {"error": f"{type(problem).__name__}: {problem}"}
+
+
+def main() -> None:
+    port = os.open(sys.argv[1] if len(sys.argv) > 1 else PORT, os.O_RDWR | os.O_NOCTTY)
+    if os.isatty(port):
+        tty.setraw(port)
+    machine = Machine()
+    rest = b""
+    os.write(port, b'{"ready": true}\n')
+    while True:
+        got = os.read(port, 4096)
+        if not got:
+            return
+        *lines, rest = (rest + got).split(b"\n")
+        for line in lines:
+            try:
+                request = json.loads(line)
+            except ValueError:
+                continue
+            answer = json.dumps({"id": request.get("id"), **machine.do(request)}).encode() + b"\n"
+            while answer:
+                answer = answer[os.write(port, answer):]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""vm-tests/run three-machines: which rounds there are, what each checks, and what came of it."""
+import argparse
+import signal
+import sys
+import time
+
+from . import Trouble, wire
+from .channel import Failed
+from .trio import CARD, Trio
+from .tunnel import Tunnel
+
+MTUS = (1500, 1400, 9000)
+PLAIN_MIB, TLS_MIB, CUT_MIB = 8, 4, 16
+CUT_RATE = "4M"
+BACK_S = 3
+SERVED_S = 15
+HOOK = ("python3", "-B", "/guest/hook.py")
+HOOK_REFUSED_EXIT_CODE = 3
+# Features of a card that change where bytes are checksummed, cut and put together.
+SENT_FEATURES = ("tx-checksumming", "tcp-segmentation-offload", "generic-receive-offload")
+SHOWN_FEATURES = (*SENT_FEATURES, "rx-checksumming", "rx-gro-hw", "large-receive-offload")
+FRAGS = "xdp-virtio-frags"
+RESET_TEXT, CURL_RECEIVE_FAILED = "reset by peer", 56
+
+
+class Report:
+    """One line a check, and the count of both kinds."""
+
+    def __init__(self, trio: Trio):
+        self.trio = trio
+        self.tunnel: Tunnel | None = None
+        self.ok = self.failed = 0
+
+    def check(self, name: str, function, *arguments) -> bool:
+        """Runs function(*arguments), which returns its figures or raises Failed."""
+        try:
+            figures = function(*arguments)
+        except Failed as problem:
+            self.failed += 1
+            print(f"FAILED {name}: {problem}", flush=True)
+            self._tails()
+            return False
+        self.ok += 1
+        print(f"ok {name} {figures}".rstrip(), flush=True)
+        return True
+
+    def _tails(self) -> None:
+        if self.tunnel is not None and self.trio.machines:
+            print(self.tunnel.logs(), flush=True)
+        for one in self.trio.machines:
+            print(f"---- console of {one}:\n" + "\n".join(one.guest.log()[-5:]), flush=True)
+
+
+def _timed(function, *arguments) -> str:
+    began = time.monotonic()
+    function(*arguments)
+    return f"{time.monotonic() - began:.1f} s"
+
+
+class Round:
+    """The checks of one choice of relay, at one MTU after the other."""
+
+    def __init__(self, report: Report, layout, tunnel: Tunnel, plant: str):
+        self.report, self.layout, self.tunnel, self.plant = report, layout, tunnel, plant
+
+    def download(self, leg: str, mib: int) -> str:
+        planted, self.plant = self.plant, ""
+        expected = self.tunnel.hashes[mib]
+        if planted == "corrupt":
+            expected = f"{int(expected[0], 16) ^ 1:x}{expected[1:]}"
+        if planted == "hang":
+            self.tunnel.agent.run("pkill", "-STOP", "nfagent")
+        try:
+            return f"{mib} MiB {self.tunnel.download(leg, mib, expected):.1f} s"
+        finally:
+            if planted == "hang":
+                self.tunnel.agent.run("pkill", "-CONT", "nfagent")
+
+    def upload(self, leg: str, mib: int) -> str:
+        return f"{mib} MiB {self.tunnel.upload(leg, mib):.1f} s"
+
+    def redis(self) -> str:
+        return "100 KB " + _timed(self.tunnel.redis, 100000)
+
+    def offload(self, mtu: int) -> str:
+        """Of the transfers just made: whether packets above the MTU crossed the relay's card."""
+        features, seen = self.tunnel.relay.features(), self.tunnel.seen()
+        told = (f"packets of {seen['received']:.0f} bytes received and {seen['sent']:.0f} sent on average, {seen['over']} sent above "
+                f"the MTU; {_shown(features)}")
+        if self.layout.offload:
+            off = [name for name in SENT_FEATURES if features.get(name) != "on"]
+            if off or seen["received"] <= mtu + 14 or not seen["over"]:
+                raise Failed(f"no offload is in play: {told}")
+            return told
+        if features.get("tcp-segmentation-offload") != "off" or seen["received"] > mtu + 14 or seen["over"]:
+            raise Failed(f"offload is in play where none can be: {told}")
+        return f"hides offload, as expected: {told}"
+
+    def hook(self, kind: str, mtu: int, may_refuse: bool) -> str:
+        """The transfers with a program attached to the relay's card that lets all pass."""
+        relay = self.tunnel.relay
+        before = relay.features()
+        relay.start("hook", *HOOK, kind, CARD)
+        try:
+            relay.wait_log("hook", "attached")
+        except Failed:
+            said = relay.log("hook").strip()
+            if may_refuse and said.startswith("refused:"):
+                relay.stop("hook")
+                return f"{said} (expected of this kernel)"
+            raise
+        changed = [f"{name} {value} -> {now}" for name, now in relay.features().items()
+                   if (value := before.get(name, now)) != now]
+        self.tunnel.watch(mtu)
+        figures = f"download {self.download('plain', PLAIN_MIB)}, upload {self.upload('plain', PLAIN_MIB)}"
+        seen = self.tunnel.seen()
+        ran = relay.stop("hook").strip().splitlines()[-1]
+        if "ran over" not in ran or ran.endswith(" 0 packets"):
+            raise Failed(f"the {kind} program did not run: {ran}")
+        return (f"{figures}; {ran}, {seen['received']:.0f} bytes received on average, {seen['over']} sent above the MTU; ethtool: "
+                f"{', '.join(changed) or 'no feature changed'}")
+
+    def killed(self) -> str:
+        """The relay process dies in mid-transfer: the visitor is reset, and the holder has it back soon."""
+        tunnel = self.tunnel
+        ready = tunnel.relay.log("nfrelayd").count("ready\n")
+        tunnel.visitor.start("cut", "curl", "-sS", "--limit-rate", CUT_RATE, "-o", "/tmp/cut", tunnel.url("plain", CUT_MIB))
+        _wait_size(tunnel.visitor, "/tmp/cut", 1 << 20)
+        tunnel.kill_relay_process()
+        began = time.monotonic()
+        back = tunnel.relay.wait_log("nfrelayd", "ready\n", 10, ready + 1)
+        cut = tunnel.visitor.channel.ask(10, wait="cut", seconds=10)
+        if cut["late"] or cut["code"] != CURL_RECEIVE_FAILED or RESET_TEXT not in cut["output"]:
+            raise Failed(f"the visitor was not reset: curl ended with {cut['code']}{' late' if cut['late'] else ''}: {cut['output']}")
+        if back > BACK_S:
+            raise Failed(f"the relay process was ready again after {back:.1f} s, expected {BACK_S} s")
+        while (last := tunnel.visitor.try_run("curl", "-sS", "-m", "5", tunnel.url("plain", "small")))["output"] != "served\n":
+            if time.monotonic() - began > SERVED_S:
+                raise Failed(f"no visitor is served {SERVED_S} s after the death: {last['output']}")
+        return (f"curl {cut['code']}: {cut['output'].strip()}; relay process ready after {back:.1f} s, visitors served after "
+                f"{time.monotonic() - began:.1f} s")
+
+    def transfers(self, where: str, mtu: int) -> None:
+        check = self.report.check
+        self.tunnel.watch(mtu)
+        check(f"{where} download plain", self.download, "plain", PLAIN_MIB)
+        check(f"{where} upload plain", self.upload, "plain", PLAIN_MIB)
+        check(f"{where} offload", self.offload, mtu)
+        check(f"{where} download tls", self.download, "tls", TLS_MIB)
+        check(f"{where} upload tls", self.upload, "tls", TLS_MIB)
+        check(f"{where} redis set and get", self.redis)
+
+    def hooks(self, where: str, mtu: int) -> None:
+        kernel = self.tunnel.relay.kernel
+        check = self.report.check
+        # One page holds a frame of 1500 bytes and none of 9000; a program that takes frames in pieces is another attempt.
+        jumbo = mtu > 3000
+        check(f"{where} xdp", self.hook, "xdp", mtu, jumbo)
+        if jumbo:
+            check(f"{where} xdp-frags", self.hook, "xdp-frags", mtu, FRAGS in kernel.lacks)
+        kind = "tcx" if "tcx" in kernel.has else "clsact"
+        check(f"{where} {kind}", self.hook, kind, mtu, False)
+
+    def at(self, mtu: int, short: bool) -> None:
+        where = f"{self.layout.name} relay {self.tunnel.relay.kernel.name} mtu {mtu}"
+        self.report.trio.set_mtu(mtu)
+        if not self.report.check(f"{where} join", lambda: _timed(self.tunnel.join, f"m{mtu}")):
+            return
+        self.transfers(where, mtu)
+        if not short:
+            self.hooks(where, mtu)
+            self.report.check(f"{where} relay process killed", self.killed)
+
+
+def _shown(features: dict[str, str]) -> str:
+    return ", ".join(f"{name} {features[name]}" for name in SHOWN_FEATURES if name in features)
+
+
+def _wait_size(one, path: str, least: int) -> None:
+    one.run("sh", "-c", f"while [ $(stat -c %s {path} 2>/dev/null || echo 0) -lt {least} ]; do sleep 0.1; done")
+
+
+def _consoles(trio: Trio) -> str:
+    for one in trio.machines:
+        if bad := one.guest.bad_lines():
+            raise Failed(f"the kernel of {one} complained:\n  " + "\n  ".join(bad))
+    return f"clean: {sum(len(one.guest.log()) for one in trio.machines)} lines of {len(trio.machines)} kernels"
+
+
+def _layout(options, layout: str, relays: list[int], mtus, short: bool) -> tuple[int, int]:
+    """One boot of the three; relays: the number of the machine that is it, round by round."""
+    began = time.monotonic()
+    with Trio(options.kernels, layout) as trio:
+        print(f"{layout}: three machines up after {time.monotonic() - began:.1f} s: {', '.join(map(str, trio.machines))}", flush=True)
+        report = Report(trio)
+        for number in relays:
+            machines = [*trio.machines[number - 1:], *trio.machines[:number - 1]]
+            tunnel = report.tunnel = Tunnel(*machines, sizes=tuple(sorted({PLAIN_MIB, TLS_MIB, CUT_MIB})))
+            one = Round(report, trio.wire, tunnel, options.plant)
+            options.plant = ""
+            if report.check(f"{layout} relay {tunnel.relay.kernel.name} servers and relay", lambda: _timed(tunnel.set_up)):
+                for mtu in mtus:
+                    one.at(mtu, short)
+                tunnel.tear_down()
+        report.check(f"{layout} consoles", _consoles, trio)
+        return report.ok, report.failed
+
+
+def _options(words: list[str]):
+    parser = argparse.ArgumentParser(prog="vm-tests/run three-machines", description="Visitor, relay and agent as three guests.")
+    parser.add_argument("--layout", choices=(wire.Taps.name, wire.Sockets.name), help="one of both; taps need root")
+    parser.add_argument("--relay", choices=("6.12", "6.1"), help="the kernel of the relay's machine; without it one after the other")
+    parser.add_argument("--mtu", type=int, choices=MTUS, help="one of the three")
+    parser.add_argument("--plant", choices=("corrupt", "hang"), default="", help="a failure that must be found: exit code 1")
+    options = parser.parse_args(words)
+    options.kernels = ("6.12", "6.1", "6.1")
+    return options
+
+
+def main(words: list[str]) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    options = _options(words)
+    began = time.monotonic()
+    relays = [options.kernels.index(options.relay) + 1] if options.relay else [1, 2]
+    mtus = (options.mtu,) if options.mtu else MTUS
+    ok = failed = 0
+    try:
+        for layout in (options.layout,) if options.layout else (wire.Taps.name, wire.Sockets.name):
+            short = layout == wire.Sockets.name
+            done = _layout(options, layout, relays[:1] if short else relays, mtus[:1] if short else mtus, short)
+            ok, failed = ok + done[0], failed + done[1]
+    except Failed as problem:
+        raise Trouble(str(problem)) from problem
+    print(f"three machines: {ok} ok, {failed} failed; {time.monotonic() - began:.0f} s", flush=True)
+    return 1 if failed else 0

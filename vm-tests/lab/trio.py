@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Three guests that talk to each other, in real time: booted once, told what to do through their channels."""
+import pathlib
+import shutil
+import tempfile
+import time
+
+from . import CACHE, images, kernels, machine, wire
+from .channel import Channel, Failed
+
+CARD = "eth0"
+BOOT_S = 180
+MEMORY_MIB = 1024
+
+
+class Machine:
+    """One of the three: its guest, the channel to it, its address."""
+
+    def __init__(self, number: int, kernel: kernels.Kernel, joined, sockets: pathlib.Path):
+        self.number, self.kernel = number, kernel
+        self.address = f"198.18.0.{number}"
+        self.guest = machine.Guest(f"three-{number}", kernels.fetch(kernel), CACHE / "guests", start="/guest/machine",
+                                   disks=(images.programs(),), system=images.machine(), memory_mib=MEMORY_MIB, clock=(),
+                                   accelerator="tcg,thread=multi,tb-size=256", network=joined.card(number),
+                                   enter=joined.enter(), channel=sockets / f"channel{number}")
+        self.channel = Channel(self.guest)
+
+    def __str__(self) -> str:
+        return f"machine {self.number} ({self.kernel.name})"
+
+    def run(self, *words, seconds: float = 20) -> str:
+        """The output of a command that must succeed in that time."""
+        answer = self.try_run(*words, seconds=seconds)
+        if answer["late"] or answer["code"] != 0:
+            what = f"not done after {seconds:.0f} s" if answer["late"] else f"exit code {answer['code']}"
+            raise Failed(f"{self}: {' '.join(map(str, words))}: {what}: {answer['output'].strip()[-1500:]}")
+        return answer["output"]
+
+    def try_run(self, *words, seconds: float = 20) -> dict:
+        return self.channel.ask(seconds, run=[str(word) for word in words], seconds=seconds)
+
+    def start(self, name: str, *words) -> int:
+        return self.channel.ask(start=name, words=[str(word) for word in words])["pid"]
+
+    def log(self, name: str) -> str:
+        return self.channel.ask(read=name)["output"]
+
+    def stop(self, name: str) -> str:
+        return self.channel.ask(10, stop=name)["output"]
+
+    def wait_log(self, name: str, text: str, seconds: float = 20, count: int = 1) -> float:
+        """Until a started process has written the text; how long that took."""
+        began = time.monotonic()
+        while True:
+            answer = self.channel.ask(read=name)
+            if answer["output"].count(text) >= count:
+                return time.monotonic() - began
+            if not answer["running"] or time.monotonic() - began > seconds:
+                state = "goes on" if answer["running"] else "has ended"
+                raise Failed(f"{self}: {name} {state} after {seconds:.0f} s without {text!r}:\n{answer['output']}")
+            time.sleep(0.1)
+
+    def features(self) -> dict[str, str]:
+        """The card's offloads by ethtool: on or off."""
+        lines = self.run("ethtool", "-k", CARD).splitlines()[1:]
+        return {name.strip(): value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.strip()}
+
+
+class Trio:
+    """A context: machines are up inside of it; guests, sockets and namespace are gone after it, however it ends."""
+
+    def __init__(self, kernel_names: tuple[str, ...], layout: str):
+        declared = kernels.declared()
+        self.wanted = [declared[name] for name in kernel_names]
+        self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="nfr-vm-"))
+        self.machines: list[Machine] = []
+        self.wire = None
+        self.layout = layout
+
+    def __enter__(self):
+        try:
+            count = len(self.wanted)
+            self.wire = wire.Taps(count) if self.layout == wire.Taps.name else wire.Sockets(count, self.sockets)
+            for number, kernel in enumerate(self.wanted, 1):
+                self.machines.append(Machine(number, kernel, self.wire, self.sockets))
+            for one in self.machines:
+                one.guest.boot()
+                one.channel.connect()
+            for one in self.machines:
+                one.channel.wait_ready(BOOT_S)
+                one.run("ip", "address", "add", f"{one.address}/24", "dev", CARD)
+            self.set_mtu(1500)
+            return self
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_):
+        self.close()
+
+    def set_mtu(self, mtu: int) -> None:
+        """On every card and on what joins them."""
+        self.wire.set_mtu(mtu)
+        for one in self.machines:
+            one.run("ip", "link", "set", CARD, "mtu", mtu, "up")
+
+    def close(self) -> None:
+        for one in self.machines:
+            one.channel.close()
+            one.guest.end()
+        if self.wire is not None:
+            self.wire.close()
+        shutil.rmtree(self.sockets, ignore_errors=True)
