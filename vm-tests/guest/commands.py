@@ -9,26 +9,29 @@
   {"write": path, "text": text}       a file
   {"watch": device, "over": bytes}    counts from now on what a network card moves, and the frames sent above that size
   {"seen": device}                    those counts
+  {"hook": kind, "device": device}    attaches a program to a card (hook.py), or answers why not: `refused`
+  {"unhook": device}                  takes it off: over how many packets it ran
 It says {"ready": true} once it listens. Each answer carries the request's id; what could not be done is answered with `error`.
 """
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
 import time
 import tty
 
-import frames
+# What only one of the machines does is imported when it does it: starting Python is slow where code is emulated.
 
 PORT = "/dev/ttyS1"
-LOGS = pathlib.Path("/run/log")
+LOGS = "/run/log"
 OUTPUT_BYTES_MAX = 6000
 
 
-def tail(data: bytes) -> str:
-    return data[-OUTPUT_BYTES_MAX:].decode(errors="replace")
+def tail(name: str) -> str:
+    """The end of what a process has written."""
+    with open(f"{LOGS}/{name}", "rb") as log:
+        return log.read()[-OUTPUT_BYTES_MAX:].decode(errors="replace")
 
 
 def end(process: subprocess.Popen) -> None:
@@ -45,12 +48,13 @@ class Machine:
     """The processes that were started here, by name, and the cards that are watched."""
 
     def __init__(self):
-        LOGS.mkdir(parents=True, exist_ok=True)
+        os.makedirs(LOGS, exist_ok=True)
         self.processes: dict[str, subprocess.Popen] = {}
-        self.watched: dict[str, frames.Watch] = {}
+        self.watched: dict = {}
+        self.hooks: dict = {}
 
     def _start(self, name: str, words: list[str]) -> subprocess.Popen:
-        with open(LOGS / name, "wb") as log:
+        with open(f"{LOGS}/{name}", "wb") as log:
             return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
 
     def _ended(self, name: str, process: subprocess.Popen, seconds: float) -> dict:
@@ -61,7 +65,7 @@ class Machine:
         except subprocess.TimeoutExpired:
             late = True
             end(process)
-        return {"code": process.returncode, "late": late, "output": tail((LOGS / name).read_bytes()),
+        return {"code": process.returncode, "late": late, "output": tail(name),
                 "took": time.monotonic() - began}
 
     def do_run(self, words, seconds=20):
@@ -77,18 +81,19 @@ class Machine:
     def do_stop(self, name):
         process = self.processes.pop(name)
         end(process)
-        return {"code": process.returncode, "output": tail((LOGS / name).read_bytes())}
+        return {"code": process.returncode, "output": tail(name)}
 
     def do_read(self, name):
-        return {"output": tail((LOGS / name).read_bytes()), "running": self.processes[name].poll() is None}
+        return {"output": tail(name), "running": self.processes[name].poll() is None}
 
     def do_write(self, path, text):
-        file = pathlib.Path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
         return {}
 
     def do_watch(self, device, over):
+        import frames  # pylint: disable=import-outside-toplevel
         if device in self.watched:
             self.watched.pop(device).close()
         self.watched[device] = frames.Watch(device, over)
@@ -96,6 +101,20 @@ class Machine:
 
     def do_seen(self, device):
         return self.watched[device].seen()
+
+    def do_hook(self, kind, device):
+        import hook  # pylint: disable=import-outside-toplevel
+        try:
+            self.hooks[device] = hook.Hook(kind, device)
+        except hook.Refused as problem:
+            return {"refused": str(problem)}
+        return {}
+
+    def do_unhook(self, device):
+        held = self.hooks.pop(device)
+        ran = held.ran()
+        held.close()
+        return {"ran": ran}
 
     def do(self, request: dict) -> dict:
         arguments = {key: value for key, value in request.items() if key != "id"}

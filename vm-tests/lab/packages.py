@@ -14,7 +14,7 @@ LEFT_OUT = re.compile(r"^(g\+\+|cmake|ninja-build|pkg-config|ccache|clang.*|lib.
 # What a guest is made of besides.
 GUEST = ("systemd", "systemd-sysv", "kmod", "dbus", "login", "make", "ethtool", "iperf3", "python3", "iputils-ping", "libcap2-bin")
 # What each of three machines is made of.
-MACHINE = ("kmod", "iproute2", "ethtool", "python3", "curl", "nginx-light", "redis-server", "redis-tools", "procps")
+MACHINE = ("kmod", "mount", "iproute2", "ethtool", "python3", "curl", "nginx-light", "redis-server", "redis-tools", "procps")
 # libllvm: PostgreSQL's JIT, which it does without.
 HEAVY = ("libllvm14", "libz3-4")
 USELESS = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/info/", "/usr/share/i18n/", "/usr/include/",

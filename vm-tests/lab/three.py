@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """vm-tests/run three-machines: which rounds there are, what each checks, and what came of it."""
 import argparse
+import contextlib
 import signal
 import sys
 import time
@@ -11,12 +12,10 @@ from .trio import CARD, Trio
 from .tunnel import Tunnel
 
 MTUS = (1500, 1400, 9000)
-PLAIN_MIB, TLS_MIB, CUT_MIB = 8, 4, 16
-CUT_RATE = "4M"
+PLAIN_MIB, TLS_MIB, HOOK_MIB = 8, 4, 4
+CUT_RATE = "1M"
 BACK_S = 3
 SERVED_S = 15
-HOOK = ("python3", "-B", "/guest/hook.py")
-HOOK_REFUSED_EXIT_CODE = 3
 # Features of a card that change where bytes are checksummed, cut and put together.
 SENT_FEATURES = ("tx-checksumming", "tcp-segmentation-offload", "generic-receive-offload")
 SHOWN_FEATURES = (*SENT_FEATURES, "rx-checksumming", "rx-gro-hw", "large-receive-offload")
@@ -34,15 +33,16 @@ class Report:
 
     def check(self, name: str, function, *arguments) -> bool:
         """Runs function(*arguments), which returns its figures or raises Failed."""
+        began = time.monotonic()
         try:
             figures = function(*arguments)
         except Failed as problem:
             self.failed += 1
-            print(f"FAILED {name}: {problem}", flush=True)
+            print(f"FAILED {name} after {time.monotonic() - began:.1f} s: {problem}", flush=True)
             self._tails()
             return False
         self.ok += 1
-        print(f"ok {name} {figures}".rstrip(), flush=True)
+        print(f"ok {name} {figures} ({time.monotonic() - began:.1f} s)", flush=True)
         return True
 
     def _tails(self) -> None:
@@ -101,32 +101,32 @@ class Round:
         """The transfers with a program attached to the relay's card that lets all pass."""
         relay = self.tunnel.relay
         before = relay.features()
-        relay.start("hook", *HOOK, kind, CARD)
+        answer = relay.channel.ask(hook=kind, device=CARD)
+        if refused := answer.get("refused"):
+            if not may_refuse:
+                raise Failed(f"refused: {refused}")
+            return f"refused, as expected of this kernel: {refused}"
         try:
-            relay.wait_log("hook", "attached")
-        except Failed:
-            said = relay.log("hook").strip()
-            if may_refuse and said.startswith("refused:"):
-                relay.stop("hook")
-                return f"{said} (expected of this kernel)"
-            raise
-        changed = [f"{name} {value} -> {now}" for name, now in relay.features().items()
-                   if (value := before.get(name, now)) != now]
-        self.tunnel.watch(mtu)
-        figures = f"download {self.download('plain', PLAIN_MIB)}, upload {self.upload('plain', PLAIN_MIB)}"
-        seen = self.tunnel.seen()
-        ran = relay.stop("hook").strip().splitlines()[-1]
-        if "ran over" not in ran or ran.endswith(" 0 packets"):
-            raise Failed(f"the {kind} program did not run: {ran}")
-        return (f"{figures}; {ran}, {seen['received']:.0f} bytes received on average, {seen['over']} sent above the MTU; ethtool: "
-                f"{', '.join(changed) or 'no feature changed'}")
+            changed = [f"{name} {value} -> {now}" for name, now in relay.features().items()
+                       if (value := before.get(name, now)) != now]
+            self.tunnel.watch(mtu)
+            figures = f"download {self.download('plain', HOOK_MIB)}, upload {self.upload('plain', HOOK_MIB)}"
+            seen = self.tunnel.seen()
+        finally:
+            dropped = relay.xdp_drops() if kind.startswith("xdp") else 0
+            ran = relay.channel.ask(unhook=CARD)["ran"]
+        if not ran or dropped:
+            raise Failed(f"the {kind} program ran over {ran} packets, and {dropped} were dropped")
+        return (f"{figures}; ran over {ran} packets, 0 dropped; {seen['received']:.0f} bytes received on average, {seen['over']} "
+                f"sent above the MTU; ethtool: {', '.join(changed) or 'no feature changed'}")
 
     def killed(self) -> str:
         """The relay process dies in mid-transfer: the visitor is reset, and the holder has it back soon."""
         tunnel = self.tunnel
         ready = tunnel.relay.log("nfrelayd").count("ready\n")
-        tunnel.visitor.start("cut", "curl", "-sS", "--limit-rate", CUT_RATE, "-o", "/tmp/cut", tunnel.url("plain", CUT_MIB))
-        _wait_size(tunnel.visitor, "/tmp/cut", 1 << 20)
+        tunnel.visitor.run("rm", "-f", "/tmp/cut")
+        tunnel.visitor.start("cut", "curl", "-sS", "--limit-rate", CUT_RATE, "-o", "/tmp/cut", tunnel.url("plain", "endless"))
+        _wait_size(tunnel.visitor, "/tmp/cut", 1 << 19)
         tunnel.kill_relay_process()
         began = time.monotonic()
         back = tunnel.relay.wait_log("nfrelayd", "ready\n", 10, ready + 1)
@@ -188,23 +188,23 @@ def _consoles(trio: Trio) -> str:
     return f"clean: {sum(len(one.guest.log()) for one in trio.machines)} lines of {len(trio.machines)} kernels"
 
 
-def _layout(options, layout: str, relays: list[int], mtus, short: bool) -> tuple[int, int]:
-    """One boot of the three; relays: the number of the machine that is it, round by round."""
-    began = time.monotonic()
-    with Trio(options.kernels, layout) as trio:
-        print(f"{layout}: three machines up after {time.monotonic() - began:.1f} s: {', '.join(map(str, trio.machines))}", flush=True)
-        report = Report(trio)
-        for number in relays:
-            machines = [*trio.machines[number - 1:], *trio.machines[:number - 1]]
-            tunnel = report.tunnel = Tunnel(*machines, sizes=tuple(sorted({PLAIN_MIB, TLS_MIB, CUT_MIB})))
-            one = Round(report, trio.wire, tunnel, options.plant)
-            options.plant = ""
-            if report.check(f"{layout} relay {tunnel.relay.kernel.name} servers and relay", lambda: _timed(tunnel.set_up)):
-                for mtu in mtus:
-                    one.at(mtu, short)
-                tunnel.tear_down()
-        report.check(f"{layout} consoles", _consoles, trio)
-        return report.ok, report.failed
+def _rounds(trio: Trio, relays, mtus, plant: str) -> Report:
+    """All checks of one layout; relays: the number of the machine that is it, round by round."""
+    layout = trio.wire.name
+    short = layout == wire.Sockets.name
+    up_s = trio.wait_up()
+    print(f"{layout}: three machines up after {up_s:.1f} s: {', '.join(map(str, trio.machines))}", flush=True)
+    report = Report(trio)
+    for number in relays[:1] if short else relays:
+        machines = [*trio.machines[number - 1:], *trio.machines[:number - 1]]
+        tunnel = report.tunnel = Tunnel(*machines, sizes=tuple({PLAIN_MIB, TLS_MIB, HOOK_MIB}))
+        one = Round(report, trio.wire, tunnel, plant)
+        if report.check(f"{layout} relay {tunnel.relay.kernel.name} servers and relay", lambda: _timed(tunnel.set_up)):
+            for mtu in mtus[:1] if short else mtus:
+                one.at(mtu, short)
+            tunnel.tear_down()
+    report.check(f"{layout} consoles", _consoles, trio)
+    return report
 
 
 def _options(words: list[str]):
@@ -214,6 +214,7 @@ def _options(words: list[str]):
     parser.add_argument("--mtu", type=int, choices=MTUS, help="one of the three")
     parser.add_argument("--plant", choices=("corrupt", "hang"), default="", help="a failure that must be found: exit code 1")
     options = parser.parse_args(words)
+    options.layouts = (options.layout,) if options.layout else (wire.Taps.name, wire.Sockets.name)
     options.kernels = ("6.12", "6.1", "6.1")
     return options
 
@@ -224,13 +225,14 @@ def main(words: list[str]) -> int:
     began = time.monotonic()
     relays = [options.kernels.index(options.relay) + 1] if options.relay else [1, 2]
     mtus = (options.mtu,) if options.mtu else MTUS
-    ok = failed = 0
+    reports = []
     try:
-        for layout in (options.layout,) if options.layout else (wire.Taps.name, wire.Sockets.name):
-            short = layout == wire.Sockets.name
-            done = _layout(options, layout, relays[:1] if short else relays, mtus[:1] if short else mtus, short)
-            ok, failed = ok + done[0], failed + done[1]
+        with contextlib.ExitStack() as stack:
+            # The machines of the second layout start while the first is checked.
+            for trio in [stack.enter_context(Trio(options.kernels, layout)) for layout in options.layouts]:
+                reports.append(_rounds(trio, relays, mtus, options.plant if not reports else ""))
     except Failed as problem:
         raise Trouble(str(problem)) from problem
+    ok, failed = sum(report.ok for report in reports), sum(report.failed for report in reports)
     print(f"three machines: {ok} ok, {failed} failed; {time.monotonic() - began:.0f} s", flush=True)
     return 1 if failed else 0

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Three guests that talk to each other, in real time: booted once, told what to do through their channels."""
+import functools
 import pathlib
 import shutil
 import tempfile
@@ -13,13 +14,18 @@ BOOT_S = 180
 MEMORY_MIB = 1024
 
 
+@functools.cache
+def _tree(name: str) -> kernels.Tree:
+    return kernels.fetch(kernels.declared()[name])
+
+
 class Machine:
     """One of the three: its guest, the channel to it, its address."""
 
-    def __init__(self, number: int, kernel: kernels.Kernel, joined, sockets: pathlib.Path):
+    def __init__(self, number: int, kernel: kernels.Kernel, tree: kernels.Tree, joined, sockets: pathlib.Path):
         self.number, self.kernel = number, kernel
         self.address = f"198.18.0.{number}"
-        self.guest = machine.Guest(f"three-{number}", kernels.fetch(kernel), CACHE / "guests", start="/guest/machine",
+        self.guest = machine.Guest(f"three-{joined.name}-{number}", tree, CACHE / "guests", start="/guest/machine",
                                    disks=(images.programs(),), system=images.machine(), memory_mib=MEMORY_MIB, clock=(),
                                    accelerator="tcg,thread=multi,tb-size=256", network=joined.card(number),
                                    enter=joined.enter(), channel=sockets / f"channel{number}")
@@ -30,14 +36,20 @@ class Machine:
 
     def run(self, *words, seconds: float = 20) -> str:
         """The output of a command that must succeed in that time."""
-        answer = self.try_run(*words, seconds=seconds)
+        return self._checked(self.try_run(*words, seconds=seconds), " ".join(map(str, words)), seconds)
+
+    def _checked(self, answer: dict, what: str, seconds: float) -> str:
         if answer["late"] or answer["code"] != 0:
-            what = f"not done after {seconds:.0f} s" if answer["late"] else f"exit code {answer['code']}"
-            raise Failed(f"{self}: {' '.join(map(str, words))}: {what}: {answer['output'].strip()[-1500:]}")
+            why = f"not done after {seconds:.0f} s" if answer["late"] else f"exit code {answer['code']}"
+            raise Failed(f"{self}: {what}: {why}: {answer['output'].strip()[-1500:]}")
         return answer["output"]
 
     def try_run(self, *words, seconds: float = 20) -> dict:
         return self.channel.ask(seconds, run=[str(word) for word in words], seconds=seconds)
+
+    def wait(self, name: str, seconds: float = 20) -> str:
+        """The output of a started process that must end well in that time."""
+        return self._checked(self.channel.ask(seconds, wait=name, seconds=seconds), name, seconds)
 
     def start(self, name: str, *words) -> int:
         return self.channel.ask(start=name, words=[str(word) for word in words])["pid"]
@@ -60,6 +72,11 @@ class Machine:
                 raise Failed(f"{self}: {name} {state} after {seconds:.0f} s without {text!r}:\n{answer['output']}")
             time.sleep(0.1)
 
+    def xdp_drops(self) -> int:
+        """Frames that the card's driver dropped for or because of XDP; kernels count by queue, newer ones in all besides."""
+        text = self.run("ethtool", "-S", CARD)
+        return max((int(line.rpartition(":")[2]) for line in text.splitlines() if "xdp_drops" in line), default=0)
+
     def features(self) -> dict[str, str]:
         """The card's offloads by ethtool: on or off."""
         lines = self.run("ethtool", "-k", CARD).splitlines()[1:]
@@ -67,29 +84,18 @@ class Machine:
 
 
 class Trio:
-    """A context: machines are up inside of it; guests, sockets and namespace are gone after it, however it ends."""
+    """A context: the machines are started inside of it; guests, sockets and namespace are gone after it, however it ends."""
 
     def __init__(self, kernel_names: tuple[str, ...], layout: str):
-        declared = kernels.declared()
-        self.wanted = [declared[name] for name in kernel_names]
+        self.layout, self.kernel_names = layout, kernel_names
         self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="nfr-vm-"))
         self.machines: list[Machine] = []
         self.wire = None
-        self.layout = layout
+        self.began = time.monotonic()
 
     def __enter__(self):
         try:
-            count = len(self.wanted)
-            self.wire = wire.Taps(count) if self.layout == wire.Taps.name else wire.Sockets(count, self.sockets)
-            for number, kernel in enumerate(self.wanted, 1):
-                self.machines.append(Machine(number, kernel, self.wire, self.sockets))
-            for one in self.machines:
-                one.guest.boot()
-                one.channel.connect()
-            for one in self.machines:
-                one.channel.wait_ready(BOOT_S)
-                one.run("ip", "address", "add", f"{one.address}/24", "dev", CARD)
-            self.set_mtu(1500)
+            self._boot()
             return self
         except BaseException:
             self.close()
@@ -97,6 +103,24 @@ class Trio:
 
     def __exit__(self, *_):
         self.close()
+
+    def _boot(self) -> None:
+        declared = kernels.declared()
+        count = len(self.kernel_names)
+        self.wire = wire.Taps(count) if self.layout == wire.Taps.name else wire.Sockets(count, self.sockets)
+        for number, name in enumerate(self.kernel_names, 1):
+            one = Machine(number, declared[name], _tree(name), self.wire, self.sockets)
+            self.machines.append(one)
+            one.guest.boot()
+            one.channel.connect()
+
+    def wait_up(self) -> float:
+        """Until each has its address; how long that took since the start."""
+        for one in self.machines:
+            one.channel.wait_ready(BOOT_S)
+            one.run("ip", "address", "add", f"{one.address}/24", "dev", CARD)
+        self.set_mtu(1500)
+        return time.monotonic() - self.began
 
     def set_mtu(self, mtu: int) -> None:
         """On every card and on what joins them."""

@@ -13,6 +13,8 @@ BIN = ROOT / "build/bin"
 RELAY = "/run/relay"
 AGENT = "/run/agent"
 WWW = "/tmp/www"
+# Of a file that no visitor gets to the end of; it takes no memory.
+ENDLESS_MIB = 512
 NGINX = f"""daemon off; user root; pid /run/nginx.pid; error_log stderr; worker_processes 1;
 events {{ worker_connections 256; }}
 http {{
@@ -25,40 +27,51 @@ http {{
 HTTP, REDIS = 80, 6379
 
 
+def _compare(hashed: str, size: str, expected: str, what: str) -> None:
+    if hashed != expected:
+        raise Failed(f"{what} are not what was sent: sha256 {hashed[:16]}..., {size} bytes, expected {expected[:16]}...")
+
+
 class Tunnel:
     """One choice of who is the relay. Files are named by their size in MiB; every figure is of this machine's time."""
 
     def __init__(self, relay: Machine, agent: Machine, visitor: Machine, sizes: tuple[int, ...]):
         self.relay, self.agent, self.visitor = relay, agent, visitor
-        self.sizes = sizes
+        self.sizes = sorted(sizes)
         self.hashes: dict[int, str] = {}
+        self.sent: dict[int, str] = {}
         self.ports: dict[str, int] = {}
         self.next_port = 8000
         self.holder = 0
 
     def set_up(self) -> None:
-        """Servers and files of the agent's machine, the relay; no agent yet."""
-        self.agent.channel.ask(write="/run/nginx.conf", text=NGINX)
+        """Servers and files of the agent's machine, files of the visitor's, the relay; no agent yet."""
         self.agent.run("mkdir", "-p", WWW, "/var/log/nginx")
-        self.agent.start("nginx", "nginx", "-c", "/run/nginx.conf")
-        self.agent.start("redis", "redis-server", "--port", REDIS, "--bind", "127.0.0.1", "--save", "", "--dir", "/tmp")
-        for size in self.sizes:
-            self.hashes[size] = self._random_file(self.agent, f"{WWW}/{size}", size)
-            self._random_file(self.visitor, f"/tmp/up-{size}", size)
-        self.agent.channel.ask(write=f"{WWW}/small", text="served\n")
+        for one, path in ((self.agent, f"{WWW}/"), (self.visitor, "/tmp/up-")):
+            one.start("files", "sh", "-c", self._making(path))
         self.relay.channel.ask(write=f"{RELAY}/relay.toml", text=f'public = ["{self.relay.address}"]\n')
-        self.agent.channel.ask(write=f"{AGENT}/agent.toml", text="reconnect_min_ms = 100\nreconnect_max_ms = 500\n")
         self.holder = self.relay.start("nfrelayd", BIN / "nfrelayd", "--config", f"{RELAY}/relay.toml", "--state",
                                        f"{RELAY}/state", "--run", f"{RELAY}/run", "--bpffs", f"{RELAY}/bpffs")
+        self.agent.channel.ask(write=f"{WWW}/small", text="served\n")
+        self.agent.channel.ask(write="/run/nginx.conf", text=NGINX)
+        self.agent.channel.ask(write=f"{AGENT}/agent.toml", text="reconnect_min_ms = 100\nreconnect_max_ms = 500\n")
+        self.agent.start("nginx", "nginx", "-c", "/run/nginx.conf")
+        self.agent.start("redis", "redis-server", "--port", REDIS, "--bind", "127.0.0.1", "--save", "", "--dir", "/tmp")
+        for one, into in ((self.agent, self.hashes), (self.visitor, self.sent)):
+            into.update(zip(self.sizes, (line.split()[0] for line in one.wait("files", 60).splitlines())))
         self.relay.wait_log("nfrelayd", "ready\n")
+
+    def _making(self, path: str) -> str:
+        """Shell: random files, the smaller ones beginnings of the largest, with their hashes; and one of zeros."""
+        largest = self.sizes[-1]
+        lines = [f"head -c {largest * MIB} /dev/urandom > {path}{largest}", f"truncate -s {ENDLESS_MIB}M {path}endless"]
+        lines += [f"head -c {size * MIB} {path}{largest} > {path}{size}" for size in self.sizes[:-1]]
+        return " && ".join([*lines, *(f"sha256sum < {path}{size}" for size in self.sizes)])
 
     def tear_down(self) -> None:
         for one, names in ((self.agent, ("nfagent", "nginx", "redis")), (self.relay, ("nfrelayd",))):
             for name in names:
                 one.stop(name)
-
-    def _random_file(self, one: Machine, path: str, mib: int) -> str:
-        return one.run("sh", "-c", f"head -c {mib * MIB} /dev/urandom > {path} && sha256sum < {path}").split()[0]
 
     def ctl(self, *words) -> str:
         return self.relay.run(BIN / "nfctl", "--socket", f"{RELAY}/run/ctl.sock", *words)
@@ -82,28 +95,21 @@ class Tunnel:
         return f"http://{self.relay.address}:{self.ports[leg]}/{path}"
 
     def download(self, leg: str, mib: int, expected: str = "") -> float:
-        """A file of the agent's nginx, compared by hash on the visitor's machine; seconds."""
-        began = time.monotonic()
-        self.visitor.run("curl", "-sS", "-o", "/tmp/got", self.url(leg, mib), seconds=TRANSFER_S)
-        took = time.monotonic() - began
-        self._compare(self.visitor, "/tmp/got", expected or self.hashes[mib], f"the {mib} MiB that were downloaded")
-        return took
+        """A file of the agent's nginx, compared by hash on the visitor's machine; seconds, by curl."""
+        took, hashed, size = self.visitor.run(
+            "sh", "-c", f"curl -sS -w '%{{time_total}}\\n' -o /tmp/got {self.url(leg, mib)} && sha256sum < /tmp/got && "
+            "stat -c %s /tmp/got", seconds=TRANSFER_S).replace("-", "").split()
+        _compare(hashed, size, expected or self.hashes[mib], f"the {mib} MiB that were downloaded")
+        return float(took)
 
     def upload(self, leg: str, mib: int) -> float:
-        """The same with PUT, a new file each time; seconds."""
-        began = time.monotonic()
-        self.visitor.run("curl", "-sSf", "-H", "Expect:", "-T", f"/tmp/up-{mib}", self.url(leg, "up"), seconds=TRANSFER_S)
-        took = time.monotonic() - began
-        sent = self.visitor.run("sha256sum", f"/tmp/up-{mib}").split()[0]
-        self._compare(self.agent, f"{WWW}/up", sent, f"the {mib} MiB that were uploaded")
-        self.agent.run("rm", f"{WWW}/up")
-        return took
-
-    def _compare(self, one: Machine, path: str, expected: str, what: str) -> None:
-        hashed = one.run("sha256sum", path).split()[0]
-        if hashed != expected:
-            size = one.run("stat", "-c", "%s", path).strip()
-            raise Failed(f"{what} are not what was sent: sha256 {hashed[:16]}..., {size} bytes, expected {expected[:16]}...")
+        """The same with PUT, a new file each time; seconds, by curl."""
+        took = self.visitor.run("curl", "-sSf", "-w", "%{time_total}", "-H", "Expect:", "-T", f"/tmp/up-{mib}",
+                                self.url(leg, "up"), seconds=TRANSFER_S)
+        hashed, size = self.agent.run("sh", "-c", f"sha256sum < {WWW}/up && stat -c %s {WWW}/up && rm {WWW}/up").replace(
+            "-", "").split()
+        _compare(hashed, size, self.sent[mib], f"the {mib} MiB that were uploaded")
+        return float(took)
 
     def redis(self, bytes_: int) -> None:
         """A value set and had again by redis-cli."""
