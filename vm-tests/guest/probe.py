@@ -231,7 +231,8 @@ def ktls():
 
 PROBES = {probe.__name__.replace("_", "-"): probe for probe in (
     btf, bpf_jit, clsact, tcx, sk_lookup, sockmap, xdp_veth, xdp_virtio, xdp_virtio_frags, cgroup_bpf, io_uring,
-    io_uring_defer_taskrun, io_uring_buffer_ring, namespaces, veth, bridge, wireguard, tun, esp, fq, netem, nf_conntrack, nft_nat, ipv6, bbr, ktls)}
+    io_uring_defer_taskrun, io_uring_buffer_ring, namespaces, veth, bridge, wireguard, tun, esp, fq, netem, nf_conntrack, nft_nat,
+    ipv6, bbr, ktls)}
 OUTSIDE = {"xdp-virtio", "xdp-virtio-frags", "cgroup-bpf"}
 
 

@@ -3,7 +3,6 @@
 import functools
 import pathlib
 import shutil
-import tempfile
 import time
 
 from . import CACHE, images, kernels, machine, wire
@@ -79,8 +78,7 @@ class Machine:
 
     def features(self) -> dict[str, str]:
         """The card's offloads by ethtool: on or off."""
-        lines = self.run("ethtool", "-k", CARD).splitlines()[1:]
-        return {name.strip(): value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.strip()}
+        return wire.features(self.run("ethtool", "-k", CARD))
 
 
 class Trio:
@@ -88,7 +86,7 @@ class Trio:
 
     def __init__(self, kernel_names: tuple[str, ...], layout: str):
         self.layout, self.kernel_names = layout, kernel_names
-        self.sockets = pathlib.Path(tempfile.mkdtemp(prefix="nfr-vm-"))
+        self.sockets = wire.make_directory()
         self.machines: list[Machine] = []
         self.wire = None
         self.began = time.monotonic()

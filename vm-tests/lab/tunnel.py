@@ -8,7 +8,7 @@ from .channel import Failed
 from .trio import CARD, Machine
 
 MIB = 1 << 20
-TRANSFER_S = 60
+TRANSFER_S = 30
 BIN = ROOT / "build/bin"
 RELAY = "/run/relay"
 AGENT = "/run/agent"

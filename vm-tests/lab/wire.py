@@ -7,11 +7,14 @@ filled in. QEMU's sockets carry no such header; the cards then offer no offload,
 import os
 import pathlib
 import re
+import shutil
 import subprocess
+import tempfile
 
 from . import Trouble
 
-NAMESPACE = re.compile(r"nfvm(\d+)$")
+# Namespaces and directories of runs, with the process that made them.
+OWNED = re.compile(r"(?:nfvm|nfr-vm-)(\d+)(?:-|$)")
 RUN_NETNS = pathlib.Path("/run/netns")
 BRIDGE = "bridge"
 # XDP wants a transmit queue of its own for each processor, and clouds give cards several.
@@ -27,6 +30,12 @@ def _do(*words) -> None:
 def _card(netdev: str, number: int, *more: str) -> tuple[str, ...]:
     options = ",".join((f"virtio-net-pci,netdev={netdev},mac=52:54:00:4e:46:{number:02x}", *more))
     return ("-device", options)
+
+
+def features(shown: str) -> dict[str, str]:
+    """What `ethtool -k` prints: on or off by name."""
+    pairs = (line.partition(":") for line in shown.splitlines()[1:])
+    return {name.strip(): value.split()[0] for name, _, value in pairs if value.strip()}
 
 
 class Taps:
@@ -62,12 +71,17 @@ class Taps:
 
     def card(self, number: int) -> tuple[str, ...]:
         """QEMU's words for the only card of the machine of that number, from 1."""
-        tap = (f"tap,id=card,ifname={self.taps[number - 1]},script=no,downscript=no,vnet_hdr=on,queues={QUEUES}")
+        tap = f"tap,id=card,ifname={self.taps[number - 1]},script=no,downscript=no,vnet_hdr=on,queues={QUEUES}"
         return ("-netdev", tap, *_card("card", number, "mq=on", f"vectors={2 * QUEUES + 2}"))
 
     def set_mtu(self, mtu: int) -> None:
         for device in (*self.taps, BRIDGE):
             self._in("link", "set", device, "mtu", mtu)
+
+    def features(self, number: int) -> dict[str, str]:
+        """Of the tap by ethtool: what the guest's driver takes is what the tap may send it."""
+        words = [*self.enter(), "ethtool", "-k", self.taps[number - 1]]
+        return features(subprocess.run(words, capture_output=True, text=True, check=False).stdout)
 
     def close(self) -> None:
         subprocess.run(["ip", "netns", "del", self.namespace], capture_output=True, check=False)
@@ -99,13 +113,26 @@ class Sockets:
     def set_mtu(self, mtu: int) -> None:
         """Nothing to do: the sockets carry frames of any size."""
 
+    def features(self, _number: int) -> dict[str, str]:
+        return {}
+
     def close(self) -> None:
         """Nothing to do: the sockets are the directory's."""
 
 
+def make_directory() -> pathlib.Path:
+    """For sockets, in a place whose path is short enough for them."""
+    return pathlib.Path(tempfile.mkdtemp(prefix=f"nfr-vm-{os.getpid()}-"))
+
+
+def _left_behind(path: pathlib.Path) -> bool:
+    match = OWNED.match(path.name)
+    return bool(match) and not pathlib.Path(f"/proc/{match[1]}").exists()
+
+
 def remove_stale() -> None:
-    """Namespaces of runs that were killed hard."""
-    for path in RUN_NETNS.glob("nfvm*"):
-        match = NAMESPACE.match(path.name)
-        if match and not pathlib.Path(f"/proc/{match[1]}").exists():
-            subprocess.run(["ip", "netns", "del", path.name], capture_output=True, check=False)
+    """Namespaces and directories of runs that were killed hard."""
+    for path in filter(_left_behind, RUN_NETNS.glob("nfvm*")):
+        subprocess.run(["ip", "netns", "del", path.name], capture_output=True, check=False)
+    for path in filter(_left_behind, pathlib.Path(tempfile.gettempdir()).glob("nfr-vm-*")):
+        shutil.rmtree(path, ignore_errors=True)
