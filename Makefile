@@ -7,18 +7,18 @@ FUZZ_SECONDS ?= 60
 CMAKE = cmake -G Ninja -S . -Wno-dev --log-level=WARNING
 NINJA = NINJA_STATUS='[%f/%t %es] ' ninja -j $(JOBS)
 CTEST = ctest --output-on-failure --no-tests=error
-TEST_TREES = build-asan:check build:root
+TEST_TREES = build-asan:check build:root build:vm
 export PREFIX DESTDIR PURGE FUZZ_SECONDS
 
 .DEFAULT_GOAL := build
-.PHONY: help deps build debug tsan agent agent-static demo test check check-root check-tsan fuzz soak bench install \
+.PHONY: help deps build debug tsan agent agent-static demo test check check-root check-vm vm-report check-tsan fuzz soak bench install \
 	uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 deps: ## install the packages that building, demo and tests need (Debian, apt-get)
-	@scripts/deps build demo test
+	@scripts/deps build demo test vm
 
 build: ## optimised programs in build/bin
 	@scripts/deps build
@@ -50,7 +50,8 @@ demo: ## a visitor, a relay and a machine behind NAT on this machine: what it lo
 	@$(MAKE) --no-print-directory build
 	@demo/run
 
-test: ## every test: check and check-root in one run
+test: ## every test: check, check-root and check-vm in one run
+	@scripts/deps vm
 	@$(MAKE) --no-print-directory debug build
 	@scripts/run-tests $(TEST_TREES)
 
@@ -60,6 +61,13 @@ check: debug ## tests that need neither root nor network
 check-root: build ## tests that make network namespaces (root)
 	@scripts/deps test
 	@scripts/as-root "run the tests that make network namespaces" $(CTEST) --test-dir $(BUILD) -L root
+
+check-vm: debug build ## the same tests on other kernels and on three machines, in QEMU (root)
+	@scripts/deps vm
+	@scripts/as-root "make guests of this machine's packages" $(CTEST) --test-dir $(BUILD) -L vm -j 2
+
+vm-report: ## write docs/kernel-support.md from what check-vm found (root)
+	@scripts/as-root "probe this kernel" vm-tests/run report
 
 check-tsan: tsan ## the tests of `make check` under TSan
 	@cd build-tsan && $(CTEST) -L check -j $(JOBS)
@@ -87,4 +95,4 @@ uninstall: ## remove what install put there; PURGE=1 also state and configuratio
 	@scripts/uninstall
 
 clean: ## remove the build directories
-	@rm -rf build build-asan build-tsan build-agent build-fuzz build-tests
+	@rm -rf build build-asan build-tsan build-agent build-fuzz build-tests build-vm

@@ -4,11 +4,11 @@ import contextlib
 
 import harness  # noqa: F401
 from netlab import topology
-from netlab.case import check, main, note
+from netlab.case import check, main, note, scaled
 from netlab.process import status_field, wait_until
 from netlab.sockets import EchoTarget, read_exactly
 
-FLOWS = 1000
+FLOWS = min(1000, scaled(1000, 100))
 # An OpenSSL connection is 16 kB, whoever waits on it.
 AGENT_BUDGET = {"plain": 16 << 20, "tls": 32 << 20}
 MIB = 1 << 20

@@ -9,7 +9,7 @@ import threading
 
 import harness  # noqa: F401
 from netlab import addresses, pages, services, units
-from netlab.case import check, check_in, main, note
+from netlab.case import check, check_in, main, note, scaled
 from netlab.machines import USER, Machine
 from netlab.process import Process, wait_until
 from netlab.sockets import EchoTarget, read_exactly
@@ -18,7 +18,7 @@ from netlab.terminal import Terminal
 PROGRAMS = ("psql", "pgbench", "sshd", "ssh", "curl", "nginx", "x11vnc", "vncsnapshot", "tightvncpasswd")
 LEGS = {"plain": 20000, "tls": 30000}
 PORTS = (22, 5432, 5900, 8765)
-ROWS = 200000
+ROWS = min(200_000, scaled(200_000, 2000))
 FORWARD_BYTES = 8 << 20
 IDLE_S = 20
 CLIENT = os.path.join(harness.HERE, "websocket_client.py")

@@ -18,12 +18,12 @@ from netlab.case import check, main, note, scaled
 from netlab.process import mem_available_kib, private_kib, wait_until
 from netlab.sockets import Target, echoes, EchoTarget, reset
 
-STUCK_COUNT = 500
+STUCK_COUNT = min(500, scaled(500, 40))
 FOREIGN_BUFFER = 64 * 1024
 USER_KIB_MAX = 4 * 1024
 AVAILABLE_KIB_MAX = int(2.5 * 1024 * 1024)
 RATE_SHARE_MIN = 0.8
-PAIRS = scaled(7, 5)
+PAIRS = scaled(7, 2)
 PORTS = {"plain": 8101, "tls": 8102}
 
 

@@ -14,8 +14,8 @@ from netlab.daemons import line_with_addresses
 from netlab.process import descriptor_count, private_kib, wait_until
 from netlab.sockets import FIN, RST, EchoTarget, echoes, end_within
 
-STRANGERS = 5000
-SOURCES = 256
+STRANGERS = min(5000, scaled(5000, 300))
+SOURCES = min(256, scaled(256, 32))
 LOGINS = scaled(7, 5)
 EXTRA_MS_MAX = 100.0
 HELLO = bytes.fromhex("16030100c8010000c40303") + bytes(range(32))  # the first bytes of an honest ClientHello
@@ -125,7 +125,7 @@ def turned_away(lab, what, data, seconds=7.0, half_close=False):
 def garbage(lab):
     """Every first byte, then what looks like TLS or a preface and is not."""
     pid = lab.relay.relay_pid()
-    for byte in range(256):
+    for byte in range(0, 256, 256 // min(256, scaled(256, 16))):
         if byte not in (0x16, ord("N")):
             turned_away(lab, f"first byte {byte}", bytes([byte]) + os.urandom(16), seconds=1)
     turned_away(lab, "an oversized record", bytes.fromhex("160301ffff01") + os.urandom(70000), seconds=1)

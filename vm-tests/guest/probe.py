@@ -7,13 +7,14 @@ import ctypes
 import errno
 import os
 import pathlib
+import shutil
 import socket
 import struct
 import subprocess
 import sys
 
 LIBC = ctypes.CDLL(None, use_errno=True)
-SYS_BPF, SYS_IO_URING_SETUP, SYS_IO_URING_REGISTER = 321, 425, 427
+SYS_BPF, SYS_IO_URING_SETUP, SYS_IO_URING_REGISTER, SYS_CLOSE_RANGE = 321, 425, 427, 436
 CLONE_NEWNET = 0x40000000
 BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_LINK_CREATE = 0, 5, 28
 MAP_SOCKHASH = 18
@@ -23,6 +24,7 @@ XDP_FLAGS_DRV_MODE = 1 << 2
 XDP_PASS = 2
 PROG_XDP_HAS_FRAGS = 1 << 5
 TCP_CONGESTION, TCP_ULP = 13, 31
+SO_BUF_LOCK, CLOSE_RANGE_CLOEXEC = 72, 4
 SETUP_CQSIZE, SETUP_SUBMIT_ALL, SETUP_SINGLE_ISSUER, SETUP_DEFER_TASKRUN = 1 << 3, 1 << 7, 1 << 12, 1 << 13
 REGISTER_PBUF_RING = 22
 
@@ -164,7 +166,27 @@ def io_uring_buffer_ring():
         raise Missing(f"IORING_REGISTER_PBUF_RING: {_errno()}")
 
 
-def namespaces():
+def so_buf_lock():
+    with socket.socket() as one:
+        try:
+            one.setsockopt(socket.SOL_SOCKET, SO_BUF_LOCK, 0)
+        except OSError as error:
+            raise Missing(f"SO_BUF_LOCK: {errno.errorcode[error.errno]}") from error
+
+
+def close_range():
+    if LIBC.syscall(SYS_CLOSE_RANGE, 1000, 0xffffffff, CLOSE_RANGE_CLOEXEC) != 0:
+        raise Missing(f"close_range with CLOEXEC: {_errno()}")
+
+
+def debian_mirror():
+    """A test may install packages: there is a way out of this machine, and debootstrap."""
+    routes = pathlib.Path("/proc/net/route").read_text().splitlines()[1:]
+    if not any(line.split()[1] == "00000000" for line in routes) or shutil.which("debootstrap") is None:
+        raise Missing("no default route, or no debootstrap")
+
+
+def unshare_net():
     do("unshare", "--net", "--mount", "--pid", "--fork", "true")
 
 
@@ -230,10 +252,13 @@ def ktls():
 
 
 PROBES = {probe.__name__.replace("_", "-"): probe for probe in (
-    btf, bpf_jit, clsact, tcx, sk_lookup, sockmap, xdp_veth, xdp_virtio, xdp_virtio_frags, cgroup_bpf, io_uring,
-    io_uring_defer_taskrun, io_uring_buffer_ring, namespaces, veth, bridge, wireguard, tun, esp, fq, netem, nf_conntrack, nft_nat,
-    ipv6, bbr, ktls)}
-OUTSIDE = {"xdp-virtio", "xdp-virtio-frags", "cgroup-bpf"}
+    btf, bpf_jit, so_buf_lock, close_range, debian_mirror, clsact, tcx, sk_lookup, sockmap, xdp_veth, xdp_virtio,
+    xdp_virtio_frags, cgroup_bpf, io_uring, io_uring_defer_taskrun, io_uring_buffer_ring, unshare_net, veth, bridge, wireguard,
+    tun, esp, fq, netem, nf_conntrack, nft_nat, ipv6, bbr, ktls)}
+# Not in a namespace of the probe's own: the kernel has these once.
+OUTSIDE = {"xdp-virtio", "xdp-virtio-frags", "cgroup-bpf", "bpf-jit", "debian-mirror"}
+# Touch what is the machine's own, so only in a guest.
+OURS_ONLY = {"xdp-virtio", "xdp-virtio-frags", "cgroup-bpf"}
 
 
 def one(name: str) -> str | None:
@@ -263,7 +288,7 @@ def all_of(names, ours: bool):
     """Each name with None or the reason; a name that has no probe is a mistake in kernels.txt. What cannot be tried in a
     namespace is tried only where the machine is ours, in a guest."""
     for name in names:
-        if name in OUTSIDE and not ours:
+        if name in OURS_ONLY and not ours:
             yield name, "not tried outside of a guest"
         else:
             yield name, one(name) if name in PROBES else "there is no probe of that name"

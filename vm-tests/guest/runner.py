@@ -18,7 +18,7 @@ JOB = pathlib.Path("/run/nfr/job.json")
 PORT = "/dev/ttyS1"
 OUTPUT_BYTES_MAX = 12000
 FILTER_CASES_MAX = 400
-CAPABILITY = re.compile(r"capability:? ([^\s(:]+(?: [^\s(:]+)?)")
+CAPABILITY = re.compile(r"capability:? ((?:program )?[^\s(:]+)")
 GTEST_LINE = re.compile(r"^\[ *(RUN|OK|FAILED|SKIPPED) +\] ([\w/]+\.[\w/]+)")
 
 
@@ -53,8 +53,13 @@ class Output:
     """Lines of a process until it ends or a line takes too long."""
 
     def __init__(self, words, env, directory):
-        self.process = subprocess.Popen(words, env=env, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            self.process = subprocess.Popen(words, env=env, cwd=directory, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                            stderr=subprocess.STDOUT, start_new_session=True)
+        except OSError as problem:
+            # It cannot be started: the case fails as if it had said so.
+            self.process = subprocess.Popen(["sh", "-c", 'echo "$0"; exit 127', str(problem)], stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         self._rest = b""
 
     def line(self, deadline: float) -> str | None:

@@ -167,22 +167,23 @@ def programs() -> pathlib.Path:
     return _cached("programs", "nfr-build", _hash(_stamp(path) for path in paths), fill, 64 << 20)
 
 
-def build() -> pathlib.Path:
-    """The checkout and the programs and tests of both build trees, at the paths they have here."""
+def build(cases: bool = True) -> pathlib.Path:
+    """The checkout and the programs and tests of both build trees, at the paths they have here. Without cases: build/bin
+    alone, which needs neither a debug build nor ctest."""
     tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True,
                              capture_output=True, text=True).stdout
     paths = [ROOT / name for name in tracked.split("\0") if name and (ROOT / name).exists()]
-    paths += [pathlib.Path(path) for path in listing.built_files()]
+    paths += [pathlib.Path(path) for path in (listing.built_files() if cases else listing.programs_only())]
     key = _hash(_stamp(path) for path in paths)
 
     def fill(tree):
-        for directory in listing.directories():
+        for directory in listing.directories() if cases else ():
             (tree / pathlib.Path(directory).relative_to(ROOT)).mkdir(parents=True, exist_ok=True)
         for path in paths:
             target = tree / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
-    return _cached("build", "nfr-build", key, fill, 256 << 20)
+    return _cached("build" if cases else "programs", "nfr-build", key, fill, 256 << 20)
 
 
 def modules(kernel) -> pathlib.Path:

@@ -41,17 +41,21 @@ def _plain(path: pathlib.Path) -> bytes:
     return path.read_bytes()
 
 
+def archive(files: dict[str, bytes]) -> bytes:
+    """Executable files by name, in the directories that an init needs."""
+    entries = [(name, DIRECTORY, b"", (0, 0)) for name in ("bin", "dev", "proc", "sys", "new", "modules", "nfr")]
+    entries.append(("dev/console", NODE, b"", (5, 1)))
+    entries += [(name, FILE, data, (0, 0)) for name, data in files.items()]
+    entries.append(("TRAILER!!!", 0, b"", (0, 0)))
+    return b"".join(_entry(*entry, number) for number, entry in enumerate(entries, 1))
+
+
 def make(kernel, out: pathlib.Path, job: str) -> pathlib.Path:
     """The initramfs of an unpacked kernel, with a guest's job in it."""
     if not BUSYBOX.exists():
         raise Trouble("busybox-static is not installed: scripts/deps vm installs it")
-    entries = [(name, DIRECTORY, b"", (0, 0)) for name in ("bin", "dev", "proc", "sys", "new", "modules", "nfr")]
-    entries.append(("dev/console", NODE, b"", (5, 1)))
-    entries.append(("bin/busybox", FILE, BUSYBOX.read_bytes(), (0, 0)))
-    entries.append(("init", FILE, (HERE / "guest/init").read_bytes(), (0, 0)))
+    files = {"bin/busybox": BUSYBOX.read_bytes(), "init": (HERE / "guest/init").read_bytes(), "nfr/job.json": job.encode()}
     for number, path in enumerate(_module_files(kernel)):
-        entries.append((f"modules/{number:02d}-{path.name.removesuffix('.xz')}", FILE, _plain(path), (0, 0)))
-    entries.append(("nfr/job.json", FILE, job.encode(), (0, 0)))
-    entries.append(("TRAILER!!!", 0, b"", (0, 0)))
-    out.write_bytes(b"".join(_entry(*entry, number) for number, entry in enumerate(entries, 1)))
+        files[f"modules/{number:02d}-{path.name.removesuffix('.xz')}"] = _plain(path)
+    out.write_bytes(archive(files))
     return out

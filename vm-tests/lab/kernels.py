@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 
-from . import CACHE, HERE, Trouble
+from . import CACHE, HERE, Trouble, guest_module
 
 HOST = "host"
 UNPACKED = "unpacked.json"
@@ -51,7 +51,7 @@ def _statement(kernels: dict[str, Kernel], line: str, where: str) -> None:
     kernel = list(kernels.values())[-1]
     named = words if verb == "has" else words[:1]
     for name in named:
-        if name in kernel.has or name in kernel.lacks:
+        if name in kernel.has or name in kernel.lacks or named.count(name) > 1:
             raise Trouble(f"{where}: {name} is there twice for kernel {kernel.name}")
     if verb == "has" and words:
         kernel.has += words
@@ -72,8 +72,18 @@ def parse(text: str, name: str = "kernels.txt") -> dict[str, Kernel]:
     return kernels
 
 
+def check_probes(kernels: dict[str, Kernel], probes, name: str = "kernels.txt") -> None:
+    """A misspelled name after `lacks` would be a skip that nobody agrees to: each needs a probe."""
+    for kernel in kernels.values():
+        for capability in (*kernel.has, *kernel.lacks):
+            if capability not in probes:
+                raise Trouble(f"{name}: kernel {kernel.name}: {capability} has no probe in vm-tests/guest/probe.py")
+
+
 def declared() -> dict[str, Kernel]:
-    return parse((HERE / "kernels.txt").read_text(), "vm-tests/kernels.txt")
+    kernels = parse((HERE / "kernels.txt").read_text(), "vm-tests/kernels.txt")
+    check_probes(kernels, guest_module("probe").PROBES, "vm-tests/kernels.txt")
+    return kernels
 
 
 def _shown(package: str) -> dict[str, str]:

@@ -11,6 +11,8 @@ from . import ROOT, Trouble
 
 # The tree and the label of its tests that `make test` runs.
 TREES = {"build-asan": "check", "build": "root"}
+# Where a tree has what the loader starts.
+PROGRAMS = ("bin/*", "tests/unit_*", "tests/fuzz/replay_*")
 # Reads the source, runs nothing of ours: the same on every kernel.
 SOURCE_ONLY = "source"
 
@@ -56,6 +58,14 @@ def cases() -> list[Case]:
     return [case for case in listed if SOURCE_ONLY not in case.labels]
 
 
+def programs_only() -> list[str]:
+    """What `make build` puts into build/bin: enough for a guest that installs and runs the programs."""
+    found = sorted(str(path) for path in (ROOT / "build/bin").glob("*") if path.is_file())
+    if not found:
+        raise Trouble("build is not built: make build first")
+    return found
+
+
 def built_files() -> list[str]:
     """Files of the build trees that the cases need: programs, tests, and what a tree keeps for them."""
     out = set()
@@ -69,11 +79,12 @@ def built_files() -> list[str]:
 
 
 def programs() -> list[str]:
-    """Those of built_files() that the loader starts."""
+    """What the loader starts in the build trees, found without ctest: the system is the same whatever a guest does with it."""
     def is_elf(path):
         with open(path, "rb") as file:
             return file.read(4) == b"\x7fELF"
-    return [path for path in built_files() if os.access(path, os.X_OK) and is_elf(path)]
+    found = [path for tree in TREES for place in PROGRAMS for path in sorted((ROOT / tree).glob(place))]
+    return [str(path) for path in found if path.is_file() and os.access(path, os.X_OK) and is_elf(path)]
 
 
 def directories() -> set[str]:

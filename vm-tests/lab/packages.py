@@ -7,12 +7,10 @@ import subprocess
 
 from . import ROOT, Trouble
 
-# Groups of scripts/deps whose packages the tests use while they run.
-GROUPS = ("demo", "test")
-# Needed to build or to read the source only.
-LEFT_OUT = re.compile(r"^(g\+\+|cmake|ninja-build|pkg-config|ccache|clang.*|lib.*-dev|debootstrap)$")
-# What a guest is made of besides.
-GUEST = ("systemd", "systemd-sysv", "kmod", "dbus", "login", "make", "ethtool", "iperf3", "python3", "iputils-ping", "libcap2-bin")
+# The group of scripts/deps whose packages a guest is made of.
+GROUP = "vm"
+# Needed to build, to read the source, or on this side of a guest only.
+LEFT_OUT = re.compile(r"^(g\+\+|cmake|ninja-build|pkg-config|ccache|clang.*|.*-dev|qemu.*|busybox.*)$")
 # What each of three machines is made of.
 MACHINE = ("kmod", "mount", "iproute2", "ethtool", "python3", "curl", "nginx-light", "redis-server", "redis-tools", "procps")
 # libllvm: PostgreSQL's JIT, which it does without.
@@ -47,9 +45,9 @@ def installed() -> dict[str, Package]:
 
 
 def wanted() -> list[str]:
-    listed = subprocess.run([ROOT / "scripts/deps", "--list", *GROUPS], check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run([ROOT / "scripts/deps", "--list", GROUP], check=True, capture_output=True, text=True).stdout
     names = [line.partition(":")[0].split()[0] for line in listed.splitlines() if line.strip()]
-    return [name for name in names if not LEFT_OUT.match(name)] + list(GUEST)
+    return [name for name in names if not LEFT_OUT.match(name)]
 
 
 def closure(names: list[str], known: dict[str, Package]) -> list[Package]:

@@ -10,7 +10,7 @@ from . import CACHE, images, kernels, listing, machine
 # Counts of the cases, against those of `make test` on this machine: emulated code runs some ten times slower.
 SCALE = "0.02"
 # Of this machine's time: after that a guest counts as hanging.
-SILENCE_S = 240
+SILENCE_S = 600
 RESULTS = CACHE / "results"
 
 
@@ -27,10 +27,14 @@ class Run:
     faults: list[str] = dataclasses.field(default_factory=list)
     seconds: float = 0
     guest_seconds: float = 0
+    heard: float = dataclasses.field(default_factory=time.monotonic)
+    silence_s: float = SILENCE_S
 
     def take(self, answer: dict) -> None:
         if "case" in answer:
-            self.results[answer["case"]] = answer
+            now = time.monotonic()
+            self.results[answer["case"]] = {**answer, "here": now - self.heard}
+            self.heard = now
         elif "capability" in answer:
             self.capabilities[answer["capability"]] = answer["missing"]
         elif "begin" in answer:
@@ -61,6 +65,9 @@ def _case_faults(run: Run):
         if answer["capability"] not in run.kernel.lacks:
             yield (f"case {answer['case']} was skipped for want of '{answer['capability']}', which vm-tests/kernels.txt does not "
                    f"list as lacking on kernel {run.kernel.name}")
+    for answer in run.results.values():
+        if answer["result"] not in ("passed", "failed", "skipped"):
+            yield f"case {answer['case']} answered '{answer['result']}', which is neither passed, failed nor skipped"
     for name in run.listed:
         if name not in run.results:
             yield f"case {name} is listed and neither ran nor was skipped by name"
@@ -72,8 +79,8 @@ def judge(run: Run, guest: machine.Guest, in_time: bool) -> None:
     if bad:
         run.faults.append("the guest's kernel complained:\n  " + "\n  ".join(bad))
     if not in_time:
-        run.faults.append(f"the guest hangs: nothing was heard for {SILENCE_S} s, last in case {run.begun or '(none)'}; the end of "
-                          "its console:\n  " + "\n  ".join(guest.log()[-20:]))
+        run.faults.append(f"the guest hangs: nothing was heard for {run.silence_s:g} s, last in case {run.begun or '(none)'}; "
+                          "the end of its console:\n  " + "\n  ".join(guest.log()[-20:]))
     elif not run.ended and not bad:
         run.faults.append(f"the guest ended early, last in case {run.begun or '(none)'}; the end of its console:\n  " +
                           "\n  ".join(guest.log()[-20:]))
@@ -95,12 +102,12 @@ def _follow(run: Run, guest: machine.Guest, progress) -> bool:
                 except ValueError:
                     continue
                 run.take(answer)
-                progress(answer)
+                progress(run.results[answer["case"]] if "case" in answer else answer)
             if gone:
                 return True
             if got:
                 heard = time.monotonic()
-            if time.monotonic() - heard > SILENCE_S:
+            if time.monotonic() - heard > run.silence_s:
                 guest.end()
                 return False
             time.sleep(0.2)
@@ -115,6 +122,18 @@ def _say(kernel: str, verbose: bool):
     return progress
 
 
+def attend(run: Run, guest: machine.Guest, progress) -> None:
+    """Boots the guest, takes its answers until it is gone, and judges the run."""
+    began = time.monotonic()
+    guest.boot()
+    try:
+        in_time = _follow(run, guest, progress)
+    finally:
+        guest.end()
+    run.seconds = time.monotonic() - began
+    judge(run, guest, in_time)
+
+
 def run_cases(kernel: kernels.Kernel, cases: list[listing.Case], verbose: bool = False, probe: bool = True,
               more: dict | None = None) -> Run:
     """Boots the kernel and runs the cases there."""
@@ -124,14 +143,7 @@ def run_cases(kernel: kernels.Kernel, cases: list[listing.Case], verbose: bool =
     guest = machine.Guest(f"kernel-{kernel.name}", tree, CACHE / "guests", disks=(images.build(),), job=job,
                           network=machine.UNCONNECTED_CARD)
     run = Run(kernel if probe else dataclasses.replace(kernel, has=[]), listed=[case.name for case in cases])
-    began = time.monotonic()
-    guest.boot()
-    try:
-        in_time = _follow(run, guest, _say(kernel.name, verbose))
-    finally:
-        guest.end()
-    run.seconds = time.monotonic() - began
-    judge(run, guest, in_time)
+    attend(run, guest, _say(kernel.name, verbose))
     return run
 
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The policy of relay and agents, whole, under a seed: a minute of random trouble, then quiet, then everything must
-// work. A failing seed is printed; run it alone with NFR_SIM_SEED=n. NFR_SIM_SEEDS sets how many (default 1000).
+// work. A failing seed is printed; run it alone with NFR_SIM_SEED=n. NFR_SIM_SEEDS sets how many (default 1000 x
+// NFR_SCALE).
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
 
 #include "base/log.hpp"
+#include "harness/scale.hpp"
 #include "harness/sim/world.hpp"
 
 namespace nfr::sim {
@@ -296,7 +298,9 @@ TEST(Simulation, PolicyHoldsUnderEverySeed) {
   const char* one = std::getenv("NFR_SIM_SEED");
   const char* many = std::getenv("NFR_SIM_SEEDS");
   const std::uint64_t first = one != nullptr ? std::strtoull(one, nullptr, 10) : 1;
-  const std::uint64_t count = one != nullptr ? 1 : many != nullptr ? std::strtoull(many, nullptr, 10) : 1000;
+  const std::uint64_t count = one != nullptr    ? 1
+                              : many != nullptr ? std::strtoull(many, nullptr, 10)
+                                                : test::scaled(1000, 8);
   Seen seen;
   for (std::uint64_t seed = first; seed < first + count; ++seed) {
     const auto violations = live_through(seed, seen);

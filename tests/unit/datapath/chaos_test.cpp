@@ -95,8 +95,8 @@ void run_seeds(unsigned count, unsigned faults) {
   EXPECT_EQ(met > 0, faults > 0);
 }
 
-TEST(ChaosTest, CompletionsInAnyOrder) { run_seeds(80, 0); }
-TEST(ChaosTest, CallsThatFail) { run_seeds(80, 20); }
+TEST(ChaosTest, CompletionsInAnyOrder) { run_seeds(test::scaled(80, 8), 0); }
+TEST(ChaosTest, CallsThatFail) { run_seeds(test::scaled(80, 8), 20); }
 
 }  // namespace
 }  // namespace nfr::datapath

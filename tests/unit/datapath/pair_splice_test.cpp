@@ -80,10 +80,8 @@ TEST_F(SpliceTest, AStuckReaderHoldsNoPipeForLongAndGetsEveryByte) {
   visitor.fin_after = true;
   get_going();
   target.reading = false;
-  ASSERT_TRUE(run([&] { return loop->pipes().lent_count() == 1; }));
   // Its bytes are private memory after the stall limit.
-  ASSERT_TRUE(run([&] { return loop->pipes().lent_count() == 0; }));
-  EXPECT_GT(pair->held_to_target(), 0U);
+  ASSERT_TRUE(run([&] { return pair->held_to_target() > 0 && loop->pipes().lent_count() == 0; }));
   settle(300ms);
   target.reading = true;
   ASSERT_TRUE(run([&] { return target.eof; }));
@@ -152,7 +150,7 @@ TEST_F(SpliceTest, WithoutAPipeBytesAreCopied) {
 
 // What a peer said before its RST is still delivered while the pair goes on reading.
 TEST_F(SpliceTest, ResetsInTheMiddleEndBothAndLoseNoPipe) {
-  for (int i = 0; i < 30; ++i) {
+  for (int i = 0, turns = static_cast<int>(test::scaled(30, 6)); i < turns; ++i) {
     open();
     visitor.to_send = target.to_send = kMany;
     get_going();
@@ -202,7 +200,7 @@ TEST_F(SpliceTest, ItRestsAtRandomMomentsAndGoesOn) {
 
 TEST_F(SpliceTest, AReleasedPairGivesWhatWasInItsPipes) {
   unsigned in_pipe = 0;
-  for (int i = 0; i < 20; ++i) {
+  for (unsigned i = 0; i < test::scaled(20, 3); ++i) {
     open();
     visitor.to_send = kMany;
     get_going();

@@ -306,7 +306,7 @@ TEST_F(PairTest, AKilledProcessIsAnErrorForBothEnds) {
 TEST_F(PairTest, ManyRandomFlows) {
   loop->run_once(0ms);
   const int descriptors = test::open_descriptors();
-  for (unsigned seed = 0; seed < 1000; ++seed) {
+  for (unsigned seed = 0; seed < test::scaled(1000, 48); ++seed) {
     std::mt19937 random(seed);
     Flow each;
     each.open(*loop, random() % 3 == 0 ? 8192 : 0);

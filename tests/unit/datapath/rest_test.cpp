@@ -101,7 +101,7 @@ TEST_F(RestTest, AnIdlePairRestsAndGoesOn) {
 
 TEST_F(RestTest, SaturatedBothWaysItRestsAtRandomMomentsAndNoByteIsLost) {
   open(16 * 1024);
-  constexpr std::uint64_t kBytes = 8ULL * 1024 * 1024;
+  const std::uint64_t kBytes = test::scaled(8192, 512) * 1024ULL;
   visitor.to_send = target.to_send = kBytes;
   std::mt19937 random(7);
   unsigned rests = 0;
@@ -127,7 +127,7 @@ TEST_F(RestTest, SaturatedBothWaysItRestsAtRandomMomentsAndNoByteIsLost) {
 
 TEST_F(RestTest, WhileItRestsHeldBytesStayAsTheyAre) {
   open(16 * 1024);
-  visitor.to_send = 3ULL << 20;
+  visitor.to_send = test::scaled(3072, 768) * 1024ULL;
   target.reading = false;
   // So many bytes stay in front of the pair only when what is behind it is full.
   ASSERT_TRUE(until([&] { return queued(visitor_socket, SIOCINQ) > 100'000; }, {&visitor}));
@@ -144,7 +144,7 @@ TEST_F(RestTest, WhileItRestsHeldBytesStayAsTheyAre) {
 
 TEST_F(RestTest, AReleasedPairIsKnownToNobody) {
   open(16 * 1024);
-  visitor.to_send = target.to_send = 4ULL << 20;
+  visitor.to_send = target.to_send = test::scaled(4096, 512) * 1024ULL;
   std::mt19937 random(3);
   for (int i = 0; i < 5; ++i) some_rounds(random);
   ASSERT_TRUE(rest());

@@ -226,7 +226,7 @@ TEST_F(RawEndpointTest, AnswerBeforeTheRstSurvivesAFailedWrite) {
   adopt(test::tcp_pair());
   endpoint->watch_reset();
   peer_sends("413 too large");
-  settle(10ms);
+  settle(50ms);
   close_with_reset(peer);
   settle(5ms);
   endpoint->write(as_bytes("more"));
