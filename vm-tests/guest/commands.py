@@ -5,7 +5,7 @@
   {"start": name, "words": [words]}   leaves it running: its pid
   {"wait": name, "seconds": 20}       waits for its end, answers like run
   {"stop": name}                      SIGTERM, then SIGKILL: code and output
-  {"read": name}                      what it has written so far
+  {"read": name, "count": text}       the end of what it has written so far, and how often the text is in all of it
   {"write": path, "text": text}       a file
   {"watch": device, "over": bytes}    counts from now on what a network card moves, and the frames sent above that size
   {"seen": device}                    those counts
@@ -83,8 +83,10 @@ class Machine:
         end(process)
         return {"code": process.returncode, "output": tail(name)}
 
-    def do_read(self, name):
-        return {"output": tail(name), "running": self.processes[name].poll() is None}
+    def do_read(self, name, count="\n"):
+        running = self.processes[name].poll() is None
+        with open(f"{LOGS}/{name}", "rb") as log:
+            return {"running": running, "count": log.read().count(count.encode()), "output": tail(name)}
 
     def do_write(self, path, text):
         os.makedirs(os.path.dirname(path), exist_ok=True)

@@ -133,7 +133,7 @@ class Round:
     def killed(self) -> str:
         """The relay process dies in mid-transfer: the visitor is reset, and the holder has it back soon."""
         tunnel = self.tunnel
-        ready = tunnel.relay.log("nfrelayd").count("ready\n")
+        ready = tunnel.relay.count("nfrelayd", "ready\n")
         tunnel.visitor.run("rm", "-f", "/tmp/cut")
         tunnel.visitor.start("cut", "curl", "-sS", "--limit-rate", CUT_RATE, "-o", "/tmp/cut", tunnel.url("plain", "endless"))
         _wait_size(tunnel.visitor, "/tmp/cut", 1 << 20)

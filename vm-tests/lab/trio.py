@@ -54,7 +54,12 @@ class Machine:
         return self.channel.ask(start=name, words=[str(word) for word in words])["pid"]
 
     def log(self, name: str) -> str:
+        """The end of what a started process has written."""
         return self.channel.ask(read=name)["output"]
+
+    def count(self, name: str, text: str) -> int:
+        """How often a started process has written the text."""
+        return self.channel.ask(read=name, count=text)["count"]
 
     def stop(self, name: str) -> str:
         return self.channel.ask(10, stop=name)["output"]
@@ -63,8 +68,8 @@ class Machine:
         """Until a started process has written the text; how long that took."""
         began = time.monotonic()
         while True:
-            answer = self.channel.ask(read=name)
-            if answer["output"].count(text) >= count:
+            answer = self.channel.ask(read=name, count=text)
+            if answer["count"] >= count:
                 return time.monotonic() - began
             if not answer["running"] or time.monotonic() - began > seconds:
                 state = "goes on" if answer["running"] else "has ended"

@@ -49,6 +49,9 @@ class Taps:
                           "offloads as `vm-tests/run three-machines --layout socket`")
         if not pathlib.Path("/dev/net/tun").exists():
             raise Trouble("there is no /dev/net/tun: modprobe tun, or `vm-tests/run three-machines --layout socket`")
+        for program in ("ip", "nsenter", "ethtool"):
+            if shutil.which(program) is None:
+                raise Trouble(f"{program} is not installed: scripts/deps vm installs it")
         remove_stale()
         self.namespace = f"nfvm{os.getpid()}"
         self.taps = [f"tap{number}" for number in range(1, count + 1)]
