@@ -16,8 +16,8 @@ from netlab.case import check, main, note, scaled
 from netlab.process import wait_until
 from netlab.sockets import EchoTarget, echoes
 
-KILL_COUNT = scaled(20, 3)
-TERM_COUNT = scaled(5, 2)
+KILL_COUNT = scaled(20, 2)
+TERM_COUNT = scaled(5, 1)
 BACK_SECONDS = 3.0
 PORTS = {"plain": 8101, "tls": 8102}
 ECHO_PORT = 8103

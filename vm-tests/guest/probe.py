@@ -21,6 +21,8 @@ MAP_SOCKHASH = 18
 PROG_SOCKET_FILTER, PROG_SCHED_CLS, PROG_XDP, PROG_CGROUP_SKB, PROG_SK_LOOKUP = 1, 3, 6, 8, 30
 ATTACH_CGROUP_INGRESS, ATTACH_SK_LOOKUP, ATTACH_XDP, ATTACH_TCX_INGRESS = 0, 36, 37, 46
 XDP_FLAGS_DRV_MODE = 1 << 2
+XDP_PASS = 2
+PROG_XDP_HAS_FRAGS = 1 << 5
 TCP_CONGESTION, TCP_ULP = 13, 31
 SO_BUF_LOCK, CLOSE_RANGE_CLOEXEC = 72, 4
 SETUP_CQSIZE, SETUP_SUBMIT_ALL, SETUP_SINGLE_ISSUER, SETUP_DEFER_TASKRUN = 1 << 3, 1 << 7, 1 << 12, 1 << 13
@@ -35,7 +37,7 @@ def _errno() -> str:
     return errno.errorcode.get(ctypes.get_errno(), str(ctypes.get_errno()))
 
 
-def _bpf(command: int, attributes: bytes, what: str) -> int:
+def bpf(command: int, attributes: bytes, what: str) -> int:
     buffer = ctypes.create_string_buffer(attributes.ljust(128, b"\0"), 128)
     result = LIBC.syscall(SYS_BPF, command, buffer, 128)
     if result < 0:
@@ -43,20 +45,21 @@ def _bpf(command: int, attributes: bytes, what: str) -> int:
     return result
 
 
-def _program(kind: int, attach: int = 0, answer: int = 1) -> int:
+def program(kind: int, attach: int = 0, answer: int = 1, flags: int = 0) -> int:
     """The descriptor of a program that says `answer` to everything."""
     code = ctypes.create_string_buffer(struct.pack("<BBhi", 0xb7, 0, 0, answer) + struct.pack("<BBhi", 0x95, 0, 0, 0), 16)
     name = ctypes.create_string_buffer(b"GPL")
-    attributes = struct.pack("<IIQQIIQII16sII", kind, 2, ctypes.addressof(code), ctypes.addressof(name), 0, 0, 0, 0, 0,
+    attributes = struct.pack("<IIQQIIQII16sII", kind, 2, ctypes.addressof(code), ctypes.addressof(name), 0, 0, 0, 0, flags,
                              b"nfr_probe", 0, attach)
-    return _bpf(BPF_PROG_LOAD, attributes, f"loading a program of type {kind}")
+    return bpf(BPF_PROG_LOAD, attributes, f"loading a program of type {kind}")
 
 
-def _link(program: int, target: int, attach: int, flags: int, what: str) -> None:
-    os.close(_bpf(BPF_LINK_CREATE, struct.pack("<IIII", program, target, attach, flags), what))
+def link(loaded: int, target: int, attach: int, flags: int, what: str) -> int:
+    """The descriptor of a link: the program stays where it is attached until this is closed."""
+    return bpf(BPF_LINK_CREATE, struct.pack("<IIII", loaded, target, attach, flags), what)
 
 
-def _do(*words: str) -> None:
+def do(*words: str) -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         text = (done.stderr or done.stdout).strip().splitlines()
@@ -72,31 +75,32 @@ def bpf_jit():
     path = pathlib.Path("/proc/sys/net/core/bpf_jit_enable")
     if not path.exists() or path.read_text().strip() == "0":
         raise Missing("net.core.bpf_jit_enable is off or missing")
-    os.close(_program(PROG_SOCKET_FILTER))
+    os.close(program(PROG_SOCKET_FILTER))
 
 
 def clsact():
-    _do("tc", "qdisc", "add", "dev", "lo", "clsact")
-    os.close(_program(PROG_SCHED_CLS))
+    do("tc", "qdisc", "add", "dev", "lo", "clsact")
+    os.close(program(PROG_SCHED_CLS))
 
 
 def tcx():
-    program = _program(PROG_SCHED_CLS, answer=-1)
-    _link(program, socket.if_nametoindex("lo"), ATTACH_TCX_INGRESS, 0, "a tcx link")
+    link(program(PROG_SCHED_CLS, answer=-1), socket.if_nametoindex("lo"), ATTACH_TCX_INGRESS, 0, "a tcx link")
 
 
 def sk_lookup():
     with open("/proc/self/ns/net", "rb") as namespace:
-        _link(_program(PROG_SK_LOOKUP, ATTACH_SK_LOOKUP), namespace.fileno(), ATTACH_SK_LOOKUP, 0, "an sk_lookup link")
+        link(program(PROG_SK_LOOKUP, ATTACH_SK_LOOKUP), namespace.fileno(), ATTACH_SK_LOOKUP, 0, "an sk_lookup link")
 
 
 def sockmap():
-    table = _bpf(BPF_MAP_CREATE, struct.pack("<IIII", MAP_SOCKHASH, 4, 4, 8), "a sockhash")
+    table = bpf(BPF_MAP_CREATE, struct.pack("<IIII", MAP_SOCKHASH, 4, 4, 8), "a sockhash")
     os.close(table)
 
 
-def _xdp(device: str) -> None:
-    _link(_program(PROG_XDP, answer=2), socket.if_nametoindex(device), ATTACH_XDP, XDP_FLAGS_DRV_MODE, f"native XDP on {device}")
+def _xdp(device: str, flags: int = 0) -> None:
+    held = link(program(PROG_XDP, answer=XDP_PASS, flags=flags), socket.if_nametoindex(device), ATTACH_XDP, XDP_FLAGS_DRV_MODE,
+                f"native XDP on {device}")
+    os.close(held)
 
 
 def xdp_veth():
@@ -104,19 +108,34 @@ def xdp_veth():
     _xdp("nfp0")
 
 
-def xdp_virtio():
+def _virtio_card() -> str:
     """Outside of the probe's namespace: a card cannot be made."""
     cards = [name for name in os.listdir("/sys/class/net") if os.path.realpath(f"/sys/class/net/{name}").find("/virtio") > 0]
     if not cards:
         raise Missing("this machine has no virtio network card")
-    _xdp(cards[0])
+    return cards[0]
+
+
+def xdp_virtio():
+    _xdp(_virtio_card())
+
+
+def xdp_virtio_frags():
+    """Frames of several pages, for programs that say they take them in pieces."""
+    name = _virtio_card()
+    before = pathlib.Path(f"/sys/class/net/{name}/mtu").read_text().strip()
+    do("ip", "link", "set", name, "mtu", "9000")
+    try:
+        _xdp(name, PROG_XDP_HAS_FRAGS)
+    finally:
+        do("ip", "link", "set", name, "mtu", before)
 
 
 def cgroup_bpf():
     with open("/sys/fs/cgroup/cgroup.procs", "rb"):
         pass
     group = os.open("/sys/fs/cgroup", os.O_RDONLY | os.O_DIRECTORY)
-    _link(_program(PROG_CGROUP_SKB, ATTACH_CGROUP_INGRESS), group, ATTACH_CGROUP_INGRESS, 0, "a cgroup link")
+    link(program(PROG_CGROUP_SKB, ATTACH_CGROUP_INGRESS), group, ATTACH_CGROUP_INGRESS, 0, "a cgroup link")
 
 
 def _ring(flags: int) -> int:
@@ -168,44 +187,44 @@ def debian_mirror():
 
 
 def unshare_net():
-    _do("unshare", "--net", "--mount", "--pid", "--fork", "true")
+    do("unshare", "--net", "--mount", "--pid", "--fork", "true")
 
 
 def veth():
-    _do("ip", "link", "add", "nfp0", "type", "veth", "peer", "name", "nfp1")
+    do("ip", "link", "add", "nfp0", "type", "veth", "peer", "name", "nfp1")
 
 
 def bridge():
-    _do("ip", "link", "add", "nfpb", "type", "bridge")
+    do("ip", "link", "add", "nfpb", "type", "bridge")
 
 
 def wireguard():
-    _do("ip", "link", "add", "nfpw", "type", "wireguard")
+    do("ip", "link", "add", "nfpw", "type", "wireguard")
 
 
 def tun():
-    _do("ip", "tuntap", "add", "dev", "nfpt", "mode", "tun")
+    do("ip", "tuntap", "add", "dev", "nfpt", "mode", "tun")
 
 
 def esp():
-    _do("ip", "xfrm", "state", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp", "spi", "0x1000", "mode",
+    do("ip", "xfrm", "state", "add", "src", "192.0.2.1", "dst", "192.0.2.2", "proto", "esp", "spi", "0x1000", "mode",
         "transport", "aead", "rfc4106(gcm(aes))", "0x" + "11" * 20, "128")
 
 
 def fq():
-    _do("tc", "qdisc", "add", "dev", "lo", "root", "fq")
+    do("tc", "qdisc", "add", "dev", "lo", "root", "fq")
 
 
 def netem():
-    _do("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
+    do("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms")
 
 
 def nf_conntrack():
-    _do("nft", "add table ip p; add chain ip p c { type filter hook input priority 0; }; add rule ip p c ct state new accept")
+    do("nft", "add table ip p; add chain ip p c { type filter hook input priority 0; }; add rule ip p c ct state new accept")
 
 
 def nft_nat():
-    _do("nft", "add table ip n; add chain ip n c { type nat hook postrouting priority 100; }; add rule ip n c masquerade")
+    do("nft", "add table ip n; add chain ip n c { type nat hook postrouting priority 100; }; add rule ip n c masquerade")
 
 
 def ipv6():
@@ -233,12 +252,13 @@ def ktls():
 
 
 PROBES = {probe.__name__.replace("_", "-"): probe for probe in (
-    btf, bpf_jit, so_buf_lock, close_range, debian_mirror, clsact, tcx, sk_lookup, sockmap, xdp_veth, xdp_virtio, cgroup_bpf, io_uring, io_uring_defer_taskrun,
-    io_uring_buffer_ring, unshare_net, veth, bridge, wireguard, tun, esp, fq, netem, nf_conntrack, nft_nat, ipv6, bbr, ktls)}
+    btf, bpf_jit, so_buf_lock, close_range, debian_mirror, clsact, tcx, sk_lookup, sockmap, xdp_veth, xdp_virtio,
+    xdp_virtio_frags, cgroup_bpf, io_uring, io_uring_defer_taskrun, io_uring_buffer_ring, unshare_net, veth, bridge, wireguard,
+    tun, esp, fq, netem, nf_conntrack, nft_nat, ipv6, bbr, ktls)}
 # Not in a namespace of the probe's own: the kernel has these once.
-OUTSIDE = {"xdp-virtio", "cgroup-bpf", "bpf-jit", "debian-mirror"}
+OUTSIDE = {"xdp-virtio", "xdp-virtio-frags", "cgroup-bpf", "bpf-jit", "debian-mirror"}
 # Touch what is the machine's own, so only in a guest.
-OURS_ONLY = {"xdp-virtio", "cgroup-bpf"}
+OURS_ONLY = {"xdp-virtio", "xdp-virtio-frags", "cgroup-bpf"}
 
 
 def one(name: str) -> str | None:
@@ -251,7 +271,7 @@ def one(name: str) -> str | None:
             if name not in OUTSIDE and LIBC.unshare(CLONE_NEWNET) != 0:
                 raise Missing(f"a network namespace: {_errno()}")
             if name not in OUTSIDE:
-                _do("ip", "link", "set", "lo", "up")
+                do("ip", "link", "set", "lo", "up")
             PROBES[name]()
         except (Missing, OSError) as problem:
             text = str(problem) or type(problem).__name__

@@ -8,7 +8,7 @@ import tempfile
 
 from . import initramfs
 
-EMULATED = "tcg,thread=multi,tb-size=512"
+EMULATED = "tcg,thread=multi,tb-size=256"
 # A guest under KVM is off again in less than a second; one that is interpreted, or stopped at an instruction, is not.
 PROBE_S = 5
 SAID = "nfr: this guest boots"

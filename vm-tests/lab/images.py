@@ -19,8 +19,10 @@ ALIGN_BYTES = 128 << 20
 # Made by packages when they are installed, so no package lists them.
 GENERATED = ("/etc", "/usr/lib/locale", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/share/python3", "/var/lib/pam")
 NOT_OURS = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/fstab", "/etc/machine-id", "/etc/systemd/system",
-            "/etc/ssl/private", "/etc/apt", "/etc/netns", "/etc/netferry")
+            "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssl/private", "/etc/apt", "/etc/netns", "/etc/netferry")
+HOST_KEYS = "/etc/ssh/ssh_host_"
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
+DAEMONS = ("nfrelayd", "nfagent", "nfctl")
 MOUNT_POINTS = ("proc", "sys", "dev", "run", "tmp", "root", "home", "mnt", "var/tmp", "var/log", "var/lib", "etc/systemd/system",
                 "lib/modules", "opt", "srv")
 
@@ -88,7 +90,7 @@ def _generated():
             yield directory
             for name in (*files, *(name for name in names if os.path.islink(os.path.join(directory, name)))):
                 path = os.path.join(directory, name)
-                if path not in NOT_OURS and not path.startswith(packages.USELESS):
+                if path not in NOT_OURS and not path.startswith(HOST_KEYS) and not path.startswith(packages.USELESS):
                     yield path
 
 
@@ -110,14 +112,27 @@ def _drop_dangling(tree: pathlib.Path) -> None:
             path.unlink()
 
 
+def _write_shadow(tree: pathlib.Path) -> None:
+    """This machine's accounts without its secrets: nobody has a password."""
+    for source, name, rest in (("passwd", "shadow", "*:20000:0:99999:7:::"), ("group", "gshadow", "*::")):
+        accounts = [line.partition(":")[0] for line in (tree / "etc" / source).read_text().splitlines()]
+        (tree / "etc" / name).write_text("".join(f"{account}:{rest}\n" for account in accounts))
+        (tree / "etc" / name).chmod(0o640)
+
+
 def _fill_system(tree: pathlib.Path, paths) -> None:
     for name, target in LINKS.items():
         (tree / target).mkdir(parents=True, exist_ok=True)
         (tree / name).symlink_to(target)
     for name in MOUNT_POINTS:
         (tree / name).mkdir(parents=True, exist_ok=True)
-    _copy(sorted(paths), tree)
+    # What this user may not read is secret, and no test needs it; of such a directory there is an empty one.
+    closed = {path for path in paths if not os.path.islink(path) and not os.access(path, os.R_OK)}
+    _copy(sorted(set(paths) - closed), tree)
+    for path in sorted(path for path in closed if os.path.isdir(path)):
+        (tree / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
     _drop_dangling(tree)
+    _write_shadow(tree)
     (tree / "etc/hostname").write_text("guest\n")
     (tree / "etc/hosts").write_text("127.0.0.1 localhost guest\n::1 localhost\n")
     (tree / "etc/fstab").write_text("")
@@ -127,10 +142,9 @@ def _fill_system(tree: pathlib.Path, paths) -> None:
     shutil.copytree(HERE / "guest", tree / "guest")
 
 
-def system() -> pathlib.Path:
-    """The guest's system: this machine's packages that the tests use, with what packages generate."""
-    chosen = packages.closure(packages.wanted(), packages.installed())
-    programs = listing.programs()
+def _system(kind: str, names, programs) -> pathlib.Path:
+    """A guest's system: this machine's packages with what packages generate, and libraries of our programs."""
+    chosen = packages.closure(list(names), packages.installed())
     own = [HERE / "guest" / name for name in sorted(os.listdir(HERE / "guest")) if not name.startswith("__")]
     needed = libraries(programs)
     key = _hash([*(f"{package.name} {package.version}" for package in chosen), *needed,
@@ -139,7 +153,37 @@ def system() -> pathlib.Path:
 
     def fill(tree):
         _fill_system(tree, {path for path in (*packages.files(chosen), *_generated(), *needed) if os.path.lexists(path)})
-    return _cached("system", "nfr-system", key, fill, 256 << 20)
+    return _cached(kind, "nfr-system", key, fill, 256 << 20)
+
+
+def system() -> pathlib.Path:
+    """For the cases of the tests: whatever they use."""
+    return _system("system", packages.wanted(), listing.programs())
+
+
+def machine() -> pathlib.Path:
+    """For one of several machines that talk to each other: servers, their clients, and our daemons."""
+    return _system("machine", packages.MACHINE, daemons())
+
+
+def daemons() -> list[pathlib.Path]:
+    """Our programs, without the tests."""
+    found = [ROOT / "build/bin" / name for name in DAEMONS]
+    if missing := [path.name for path in found if not path.is_file()]:
+        raise Trouble(f"build/bin has no {missing[0]}: make build first")
+    return found
+
+
+def programs() -> pathlib.Path:
+    """The daemons alone, at the paths they have here; what a tree of tests has besides is not needed for them."""
+    paths = daemons()
+
+    def fill(tree):
+        for path in paths:
+            target = tree / path.relative_to(ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, target)
+    return _cached("programs", "nfr-build", _hash(_stamp(path) for path in paths), fill, 64 << 20)
 
 
 def build(cases: bool = True) -> pathlib.Path:

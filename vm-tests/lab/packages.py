@@ -11,6 +11,8 @@ from . import ROOT, Trouble
 GROUP = "vm"
 # Needed to build, to read the source, or on this side of a guest only.
 LEFT_OUT = re.compile(r"^(g\+\+|cmake|ninja-build|pkg-config|ccache|clang.*|.*-dev|qemu.*|busybox.*)$")
+# What each of three machines is made of.
+MACHINE = ("kmod", "mount", "iproute2", "ethtool", "python3", "curl", "nginx-light", "redis-server", "redis-tools", "procps")
 # libllvm: PostgreSQL's JIT, which it does without.
 HEAVY = ("libllvm14", "libz3-4")
 USELESS = ("/usr/share/doc/", "/usr/share/man/", "/usr/share/locale/", "/usr/share/info/", "/usr/share/i18n/", "/usr/include/",
