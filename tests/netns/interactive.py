@@ -21,6 +21,7 @@ PORTS = (22, 5432, 5900, 8765)
 ROWS = min(200_000, scaled(200_000, 2000))
 FORWARD_BYTES = 8 << 20
 IDLE_S = 20
+TRANSACTIONS = min(100, scaled(100, 10))
 CLIENT = os.path.join(harness.HERE, "websocket_client.py")
 
 
@@ -83,8 +84,8 @@ def postgresql_copy(lab):
 def postgresql_load(lab):
     for leg in LEGS:
         lab.visitor.do(*psql_words(leg, "-i", "-q", "shop", program="pgbench"))
-        out = lab.visitor.do(*psql_words(leg, "-c", 8, "-t", 100, "shop", program="pgbench"))
-        check_in("actually processed: 800/800", out, f"leg {leg}")
+        out = lab.visitor.do(*psql_words(leg, "-c", 8, "-t", TRANSACTIONS, "shop", program="pgbench"))
+        check_in(f"actually processed: {8 * TRANSACTIONS}/{8 * TRANSACTIONS}", out, f"leg {leg}")
         connecting = lab.visitor.do(*psql_words(leg, "-c", 4, "-t", 25, "-C", "-S", "shop", program="pgbench"))
         check_in("actually processed: 100/100", connecting, f"leg {leg}, a connection a transaction")
         note(f"leg {leg}: " + next(line for line in out.splitlines() if line.startswith("tps")))

@@ -17,7 +17,7 @@ from . import CACHE, HERE, ROOT, Trouble, listing, packages
 # Persistent memory comes in such pieces.
 ALIGN_BYTES = 128 << 20
 # Made by packages when they are installed, so no package lists them.
-GENERATED = ("/etc", "/usr/lib/locale", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/share/python3", "/var/lib/pam")
+GENERATED = ("/etc", "/usr/lib/locale", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/share/python3", "/var/lib/pam", "/var/www")
 NOT_OURS = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/fstab", "/etc/machine-id", "/etc/systemd/system",
             "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssl/private", "/etc/apt", "/etc/netns", "/etc/netferry")
 HOST_KEYS = "/etc/ssh/ssh_host_"

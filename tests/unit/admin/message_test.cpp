@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "admin/line_buffer.hpp"
+#include "harness/scale.hpp"
 #include "nfr/admin/admin.h"
 
 namespace nfr::admin {
@@ -39,7 +40,7 @@ TEST(Message, EveryTruncationIsRefused) {
 
 TEST(Message, EveryByteFlippedIsARequestOrAnError) {
   for (std::size_t at = 0; at < std::string(kGood).size(); ++at) {
-    for (int value = 0; value < 256; ++value) {
+    for (unsigned value = 0; value < 256; value += 256 / test::scaled(256, 8)) {
       std::string line = kGood;
       line[at] = static_cast<char>(value);
       const ParsedRequest parsed = parse_request(line);

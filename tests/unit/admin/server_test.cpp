@@ -86,18 +86,22 @@ TEST_F(ServerTest, ADribbledRequestIsAnswered) {
 TEST_F(ServerTest, TheLongestRequestFitsAndOneByteMoreDoesNot) {
   serve();
   const std::string frame = request(1, "maps", {{"t", ""}});
-  const std::string fill(NFR_ADMIN_REQUEST_MAX - frame.size(), 'x');
-  const auto send_all = [&](RawClient& client, std::string text) {
+  const auto of_size = [&](std::size_t size) {
+    std::string text = frame;
+    return text.insert(text.find(R"("t":"")") + 5, size - frame.size(), 'x') + "\n";
+  };
+  const auto send_all = [&](RawClient& client, const std::string& text) {
+    std::string_view rest = text;
     EXPECT_TRUE(drive([&] {
-      text.erase(0, client.send(text));
-      return text.empty();
+      rest.remove_prefix(client.send(rest));
+      return rest.empty();
     }));
   };
   RawClient fits(path);
-  send_all(fits, request(1, "maps", {{"t", fill}}) + "\n");
+  send_all(fits, of_size(NFR_ADMIN_REQUEST_MAX));
   EXPECT_EQ(next(fits)["ok"], true);
   RawClient over(path);
-  send_all(over, request(1, "maps", {{"t", fill + "x"}}) + "\n");
+  send_all(over, of_size(NFR_ADMIN_REQUEST_MAX + 1));
   EXPECT_EQ(next(over)["error"]["code"], "invalid");
   EXPECT_TRUE(drained(over));
   EXPECT_EQ(handler.calls, 1U);

@@ -138,9 +138,9 @@ TEST_F(HolderTest, QueuedVisitorsAreResetWhileNoRelayServes) {
   ASSERT_TRUE(wait_until([&] { return log().find("starts again in 60000 ms") != std::string::npos; }));
   for (int round = 0; round < 8; ++round) {  // the first ones wait, the later ones end at once; over both sockets
     const Fd visitor = connect_to(endpoint);
-    ASSERT_TRUE(visitor.valid());
     char byte;
-    EXPECT_EQ(::recv(visitor.get(), &byte, 1, 0), -1);
+    // On one processor the reset may be there before connect(2) has returned.
+    EXPECT_TRUE(!visitor.valid() || ::recv(visitor.get(), &byte, 1, 0) == -1);
     EXPECT_EQ(errno, ECONNRESET);
   }
   signal(SIGTERM);

@@ -2,6 +2,7 @@
 // Bytes after the handshake: exact in any chunking, half-close, and errors that never look like an end.
 #include <random>
 
+#include "harness/scale.hpp"
 #include "pair.hpp"
 
 namespace nfr::tls {
@@ -45,7 +46,7 @@ struct Direction {
 };
 
 TEST(Stream, MebibyteBothWaysInRandomChunks) {
-  for (unsigned seed = 1; seed <= 4; ++seed) {
+  for (unsigned seed = 1; seed <= nfr::test::scaled(4, 1); ++seed) {
     const Connection c;
     Direction up{*c.client, *c.server, random_bytes(1 << 20, seed)};
     Direction down{*c.server, *c.client, random_bytes(1 << 20, seed + 100)};
