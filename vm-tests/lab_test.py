@@ -185,6 +185,11 @@ class RunnerTest(InDirectory):
         self.assertIn("not done after 1 s", said["planted.Hangs"]["output"])
         self.assertIn("the process ended with 0", said["planted.Leaves"]["output"])
 
+    def test_what_a_googletest_process_reports_at_its_end(self):
+        said = self.answers(*(gtest(what) for what in ("One", "Leaks", "Two")))
+        self.assertEqual([one["result"] for one in said.values()], ["passed", "passed", "failed"])
+        self.assertIn("LeakSanitizer: planted\nthe process ended with 1", said["planted.Two"]["output"])
+
     def test_a_googletest_program_that_never_starts_a_case(self):
         self.assertEqual(self.results(case("p.A", "true", "--gtest_filter=P.A"), case("p.B", "true", "--gtest_filter=P.B")),
                          {"p.A": "failed", "p.B": "failed"})
