@@ -17,11 +17,13 @@ import layouts
 import run
 import variants
 from lab import Bench
-from netlab.case import SKIP_EXIT_CODE, check, note
+from netlab.case import SKIP_EXIT_CODE, check, note, scale, scaled
 from netlab.daemons import binary
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 NAMES = ("direct", "netferry")  # in each layout
+PAIRS = min(11, scaled(11, 6))
+SECONDS = min(0.3, max(0.05, 0.3 * scale()))
 
 
 def every_figure():
@@ -29,11 +31,11 @@ def every_figure():
     try:
         bench.start([kind for kind in variants.ALL if layouts.short(kind.layout, kind.name) in NAMES])
         check(not bench.skipped, f"skipped: {bench.skipped}")
-        results, failures = run.measure(bench, figures.ALL, 1, 0.3, lambda *_, **__: None)
+        results, failures = run.measure(bench, figures.ALL, 1, SECONDS, lambda *_, **__: None)
     finally:
         measured = bench.variants
         bench.close()
-    memory = run.idle(measured, 200, failures)
+    memory = run.idle(measured, min(200, scaled(200, 50)), failures)
     check(not failures, f"failed: {failures}")
     for figure in figures.ALL:
         found = results[figure.name]
@@ -52,7 +54,7 @@ def against(directory, environment, pairs):
     """The ratio and verdict of a relay with this environment against one without, on epoll: it calls send and recv."""
     options = argparse.Namespace(io="epoll", leg="plain")
     kinds = (compare.kind("A", directory, options, 7707, 1100), compare.kind("B", directory, options, 7717, 1200, environment))
-    found, failures = compare.compare(kinds, [figures.PingPong(1)], pairs, 0.3, lambda *_, **__: None)
+    found, failures = compare.compare(kinds, [figures.PingPong(1)], pairs, SECONDS, lambda *_, **__: None)
     check(not failures, f"failed: {failures}")
     return found["ping-pong-1", "per_s"]
 
@@ -62,10 +64,10 @@ def a_slower_relay_is_seen():
     with tempfile.TemporaryDirectory(prefix="nfr-bench-") as place:
         os.chmod(place, 0o755)  # the relay process has a user of its own
         library = shutil.copy(binary("nf-slow-calls.so"), place)
-        ratio, low, high, verdict = against(directory, {"LD_PRELOAD": library}, 11)
+        ratio, low, high, verdict = against(directory, {"LD_PRELOAD": library}, PAIRS)
         note(f"100 us burnt in each call: {ratio:.2f} ({low:.2f}-{high:.2f}), {verdict}")
         check(verdict == "slower", "a relay that is slower on purpose is not seen as slower")
-    ratio, low, high, verdict = against(directory, None, 11)
+    ratio, low, high, verdict = against(directory, None, PAIRS)
     note(f"the same against itself: {ratio:.2f} ({low:.2f}-{high:.2f}), {verdict}")
     check(verdict == "no difference" or 0.85 < ratio < 1.18, "a relay differs from itself")
 

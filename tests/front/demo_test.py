@@ -89,7 +89,7 @@ class DemoTest(unittest.TestCase):
         self.assertIn("this system does not allow network namespaces", demo.output)
 
     def test_killed_at_any_moment(self):
-        for moment in ("(starting both", "connected to", "running"):
+        for moment in support.some_of("(starting both", "connected to", "running"):
             with self.subTest(moment):
                 demo = self.demo()
                 demo.read_until(moment)
@@ -103,7 +103,7 @@ class DemoTest(unittest.TestCase):
         self.assert_nothing_left(demo)
 
     def test_terminated(self):
-        for words in ([], ["--single"]):
+        for words in support.some_of([], ["--single"]):
             with self.subTest(words):
                 demo = self.demo(*words)
                 demo.read_until("connected to")
@@ -112,7 +112,7 @@ class DemoTest(unittest.TestCase):
                 self.assert_nothing_left(demo)
 
     def test_interrupted_as_a_terminal_does(self):
-        for words in ([], ["--single"]):
+        for words in support.some_of([], ["--single"]):
             with self.subTest(words):
                 demo = self.demo(*words)
                 demo.read_until("connected to")

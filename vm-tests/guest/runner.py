@@ -37,7 +37,10 @@ class Port:
 
 
 def environment(case: dict, job: dict) -> dict:
-    return {**os.environ, **job["environment"], **case["environment"]}
+    """ctest's, but compiled Python is kept: to compile a test's modules for each case costs an emulated machine most."""
+    found = {**os.environ, **job["environment"], **case["environment"], "PYTHONPYCACHEPREFIX": "/var/tmp/python"}
+    found.pop("PYTHONDONTWRITEBYTECODE", None)
+    return found
 
 
 def tail(text: str) -> str:

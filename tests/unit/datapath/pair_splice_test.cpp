@@ -8,7 +8,8 @@ namespace {
 using core::FlowEnd;
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kMany = 48ULL * 1024 * 1024;
+// More than the buffers of four sockets take.
+const std::uint64_t kMany = test::scaled(48, 24) * 1024ULL * 1024;
 
 class SpliceTest : public test::LoopbackTest, public JoinedPeers, public PairEvents {
  protected:
@@ -82,7 +83,7 @@ TEST_F(SpliceTest, AStuckReaderHoldsNoPipeForLongAndGetsEveryByte) {
   target.reading = false;
   const auto lends = loop->pipes().lends();
   // Its bytes are private memory after the stall limit.
-  ASSERT_TRUE(run([&] { return loop->pipes().lends() > lends; }));
+  ASSERT_TRUE(run([&] { return loop->pipes().lent_count() > 0 || loop->pipes().lends() > lends; }));
   ASSERT_TRUE(run([&] { return pair->held_to_target() > 0 && loop->pipes().lent_count() == 0; }));
   settle(300ms);
   target.reading = true;
