@@ -330,6 +330,15 @@ class KernelsTest(InDirectory):
         self.assertEqual(self.fetched({}, unpack).release, "1.0-good")
         self.assertFalse((self.directory / "kernels/1_3.unfinished").exists())
 
+    def test_lists_of_packages_that_are_not_there_yet(self):
+        package = {"Package": "linux-image-1.0-new", "Version": "2", "SHA256": "0"}
+        known = mock.Mock(side_effect=[{}, package])
+        with mock.patch.multiple(kernels, CACHE=self.directory, _resolved=known, _unpack=lambda *_: kernels.Tree(None, "1.0-new")), \
+                mock.patch("builtins.print"), mock.patch.object(kernels.os, "geteuid", lambda: 0), \
+                mock.patch.object(kernels.subprocess, "run") as ran:
+            self.assertEqual(kernels.fetch(kernels.Kernel("1", "p")).release, "1.0-new")
+        self.assertEqual([call.args[0] for call in ran.call_args_list], [["apt-get", "-q", "update"]])
+
     def test_a_kernel_of_another_series(self):
         package = {"Package": "linux-image-6.12.1-amd64", "Version": "1", "SHA256": "0"}
         with self.assertRaisesRegex(Trouble, "kernel 6.1: p is Linux 6.12.1-amd64 on this release of Debian"):

@@ -30,14 +30,15 @@ def check_root(root: pathlib.Path = ROOT) -> None:
 def prepare() -> None:
     """For nobody else to read: an image holds what this machine's /etc has."""
     check_root()
+    # What is made for guests has the modes that Debian gives.
+    os.umask(0o022)
     if not CACHE.exists():
         CACHE.mkdir(mode=0o700, parents=True)
         _made.append(CACHE)
+    elif os.geteuid() not in (0, CACHE.stat().st_uid):
+        raise Trouble(f"{CACHE} belongs to another user: sudo rm -r removes it, NFR_VM_CACHE=DIRECTORY names another")
     elif CACHE == DEFAULT:
-        try:
-            CACHE.chmod(0o700)
-        except PermissionError as problem:
-            raise Trouble(f"{CACHE} belongs to somebody else; root can remove it: {problem}") from problem
+        CACHE.chmod(0o700)
 
 
 @contextlib.contextmanager

@@ -42,8 +42,7 @@ def _stamp(path: pathlib.Path) -> str:
     return f"{path} {told.st_size} {told.st_mtime_ns}"
 
 
-def make(image: pathlib.Path, unfinished: pathlib.Path, tree: pathlib.Path, label: str,
-         room_bytes: int) -> None:
+def make(image: pathlib.Path, unfinished: pathlib.Path, tree: pathlib.Path, label: str, room_bytes: int) -> None:
     """An ext4 image of a directory, with room for what the guest writes."""
     used = sum(path.lstat().st_size + 4096 for path in tree.rglob("*"))
     size = -(-(int(used * 1.06) + room_bytes) // ALIGN_BYTES) * ALIGN_BYTES

@@ -182,10 +182,10 @@ def _last_good(kernel: Kernel) -> Tree | None:
     return next((tree for tree in trees if tree is not None and tree.release.startswith(kernel.name + ".")), None)
 
 
-def _known(kernel: Kernel) -> dict[str, str]:
-    """The package as apt knows it; a machine that has never asked for the list of packages asks once, if it may."""
-    package = _resolved(kernel.package)
-    if not package and os.geteuid() == 0:
+def _after_update(kernel: Kernel) -> dict[str, str]:
+    """For a machine whose apt has no list of packages yet, or an old one: asks once, if it may."""
+    package = {}
+    if os.geteuid() == 0:
         print(f"kernel {kernel.name}: apt knows no package {kernel.package}: apt-get update", flush=True)
         subprocess.run(["apt-get", "-q", "update"], stdout=subprocess.DEVNULL, check=False, preexec_fn=die_with_parent)
         package = _resolved(kernel.package)
@@ -200,7 +200,7 @@ def _fetch(kernel: Kernel) -> Tree:
     if not package:
         if tree := _last_good(kernel):
             return tree
-        package = _known(kernel)
+        package = _after_update(kernel)
     _check_series(kernel, package["Package"].removeprefix("linux-image-"))
     directory = CACHE / "kernels" / f"{kernel.name}_{package['Version'].replace('~', '-')}"
     if tree := _cached(directory):
