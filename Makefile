@@ -11,8 +11,8 @@ TEST_TREES = build-asan:check build:root build:vm
 export PREFIX DESTDIR PURGE FUZZ_SECONDS
 
 .DEFAULT_GOAL := build
-.PHONY: help deps build debug tsan agent agent-static demo test check check-root check-vm vm-report check-tsan fuzz soak bench install \
-	uninstall clean
+.PHONY: help deps build debug tsan agent agent-static demo test check check-root check-vm vm-report check-tsan fuzz soak \
+	bench install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile

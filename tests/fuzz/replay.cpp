@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../harness/scale.hpp"
 #include "target.hpp"
 
 namespace {
@@ -21,7 +22,8 @@ std::string content_of(const std::filesystem::path& path) {
 
 void feed(const std::string& input) {
   nfr::fuzz::one_input(input);
-  for (std::size_t size = 0; size < std::min(input.size(), kTruncationsMax); ++size) {
+  const std::size_t step = kTruncationsMax / nfr::test::scaled(kTruncationsMax, 32);
+  for (std::size_t size = 0; size < std::min(input.size(), kTruncationsMax); size += step) {
     nfr::fuzz::one_input(std::string_view(input).substr(0, size));
   }
 }

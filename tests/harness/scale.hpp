@@ -11,7 +11,8 @@ namespace nfr::test {
 /// tests are as long as they are worth being, the long runs are those of tests/netns.
 inline unsigned scaled(unsigned count, unsigned least) {
   const char* text = std::getenv("NFR_SCALE");
-  const double scale = text == nullptr ? 1.0 : std::min(1.0, std::strtod(text, nullptr));
+  const double asked = text == nullptr ? 1.0 : std::strtod(text, nullptr);
+  const double scale = asked > 0 && asked < 1 ? asked : 1.0;
   return std::max(least, static_cast<unsigned>(std::lround(count * scale)));
 }
 

@@ -273,14 +273,17 @@ def one(name: str) -> str | None:
             if name not in OUTSIDE:
                 do("ip", "link", "set", "lo", "up")
             PROBES[name]()
-        except (Missing, OSError) as problem:
+        except Exception as problem:  # whatever it is, the capability was not seen to be there
             text = str(problem) or type(problem).__name__
-        os.write(writing, text.encode()[:500])
-        os._exit(0)
+        finally:
+            os.write(writing, text.encode()[:500])
+            os._exit(0)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         text = pipe.read().decode(errors="replace")
-    os.waitpid(child, 0)
+    status = os.waitpid(child, 0)[1]
+    if status != 0 and not text:
+        text = f"its probe ended with {os.waitstatus_to_exitcode(status)}"
     return text or None
 
 

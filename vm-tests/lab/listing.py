@@ -33,7 +33,15 @@ def _value(test: dict, name: str, default):
     return next((entry["value"] for entry in test.get("properties", []) if entry["name"] == name), default)
 
 
+# What ctest is told of a test and a guest knows how to honour, or need not.
+KNOWN = {"ENVIRONMENT", "TIMEOUT", "SKIP_RETURN_CODE", "SKIP_REGULAR_EXPRESSION", "LABELS", "WORKING_DIRECTORY", "RUN_SERIAL",
+         "COST", "PROCESSORS"}
+
+
 def _case(test: dict) -> Case:
+    strange = {entry["name"] for entry in test.get("properties", [])} - KNOWN
+    if strange:
+        raise Trouble(f"case {test['name']} has the property {sorted(strange)[0]}, which guest/runner.py does not know")
     environment = dict(part.partition("=")[::2] for part in _value(test, "ENVIRONMENT", []) if part)
     return Case(test["name"], test["command"], environment, float(_value(test, "TIMEOUT", 300)),
                 _value(test, "SKIP_RETURN_CODE", None), _value(test, "LABELS", []), _value(test, "WORKING_DIRECTORY", "/"))
@@ -55,6 +63,9 @@ def _shown(tree: str, label: str) -> list[dict]:
 def cases() -> list[Case]:
     """Every case of both trees that runs something of ours."""
     listed = [_case(test) for tree, label in TREES.items() for test in _shown(tree, label)]
+    names = [case.name for case in listed]
+    if len(set(names)) != len(names):
+        raise Trouble(f"case {next(name for name in names if names.count(name) > 1)} is listed twice")
     return [case for case in listed if SOURCE_ONLY not in case.labels]
 
 
@@ -93,13 +104,15 @@ def directories() -> set[str]:
 
 
 def named(words: list[str], known: list[Case]) -> list[Case]:
-    """Cases by ctest's name, by a prefix of it that ends at a dot, or by the path of the test's file."""
+    """Cases by the beginning of ctest's name, or by the path of a file of tests/netns, front, bench or expose."""
     chosen = []
     for word in words:
         stem = pathlib.Path(word).with_suffix("")
-        as_name = f"{stem.parent.name}.{stem.name}" if "/" in word else word
-        hits = [case for case in known if case.name == as_name or case.name.startswith(as_name + ".")]
+        hits = [case for case in known if case.name.startswith(word)]
+        if not hits and "/" in word:
+            hits = [case for case in known if (case.name + ".").startswith(f"{stem.parent.name}.{stem.name}.")]
         if not hits:
-            raise Trouble(f"no case is called {word}: `ctest --test-dir build -N` and `ctest --test-dir build-asan -N` list them")
+            raise Trouble(f"no case is called {word}: `ctest --test-dir build -N -L root` and `ctest --test-dir build-asan -N "
+                          "-L check` list them")
         chosen += [case for case in hits if case not in chosen]
     return chosen

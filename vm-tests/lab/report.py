@@ -10,7 +10,7 @@ PAGE = ROOT / "docs/kernel-support.md"
 # Between these lines the page is written here; the rest is prose.
 FIRST = "<!-- from here to the end of the table: vm-tests/run report -->"
 LAST = "<!-- the end of the table -->"
-# Of this machine, which another one need not share.
+# The host's column, from the end of a row: another machine need not share it.
 HOST_COLUMN = 3
 
 
@@ -64,13 +64,10 @@ def table() -> list[str]:
 
 
 def judged(lines: list[str]) -> list[str]:
-    """What another machine has to find as well: no releases, no host."""
-    kept = []
-    for line in lines:
-        cells = line.split("|")
-        if line.startswith("| ") and not line.startswith("| |"):
-            kept.append("|".join(cells[:-(HOST_COLUMN)] + cells[-2:]))
-    return kept
+    """What another machine has to find as well: no releases, nothing of the host."""
+    rows = [line.split("|") for line in lines if line.startswith("| ") and not line.startswith("| |")]
+    kept = ["|".join(cells[:-HOST_COLUMN] + cells[-2:]) for cells in rows]
+    return kept + [line for line in lines if line.startswith("* ") and f", {kernels.HOST}: " not in line]
 
 
 def _split(text: str) -> tuple[str, list[str], str]:

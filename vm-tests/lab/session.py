@@ -63,8 +63,8 @@ def _case_faults(run: Run):
         yield f"case {answer['case']} failed after {answer['seconds']:.1f} s of the guest's time:\n{answer['output']}"
     for answer in run.of("skipped"):
         if answer["capability"] not in run.kernel.lacks:
-            yield (f"case {answer['case']} was skipped for want of '{answer['capability']}', which vm-tests/kernels.txt does not "
-                   f"list as lacking on kernel {run.kernel.name}")
+            yield (f"case {answer['case']} was skipped for want of '{answer['capability']}', which vm-tests/kernels.txt "
+                   f"does not list as lacking on kernel {run.kernel.name}")
     for answer in run.results.values():
         if answer["result"] not in ("passed", "failed", "skipped"):
             yield f"case {answer['case']} answered '{answer['result']}', which is neither passed, failed nor skipped"
@@ -138,7 +138,7 @@ def run_cases(kernel: kernels.Kernel, cases: list[listing.Case], verbose: bool =
               more: dict | None = None) -> Run:
     """Boots the kernel and runs the cases there."""
     tree = kernels.fetch(kernel)
-    job = {"cases": [dataclasses.asdict(case) for case in cases], "environment": {"NFR_SCALE": SCALE, "NFR_GUEST": "1"},
+    job = {"cases": [dataclasses.asdict(case) for case in cases], "environment": {"NFR_SCALE": SCALE},
            "probe": [*kernel.has, *kernel.lacks] if probe else [], "verbose": verbose, **(more or {})}
     guest = machine.Guest(f"kernel-{kernel.name}", tree, CACHE / "guests", disks=(images.build(),), job=job,
                           network=machine.UNCONNECTED_CARD)
@@ -151,16 +151,23 @@ def show(run: Run, console: pathlib.Path) -> bool:
     """The account of a run. True: nothing is wrong."""
     for fault in run.faults:
         print(f"FAULT {run.kernel.name}: {fault}", flush=True)
-    skipped = ", ".join(sorted({f"{answer['capability']}" for answer in run.of("skipped")}))
+    skipped = ", ".join(sorted({answer["capability"] for answer in run.of("skipped")}))
     print(f"kernel {run.kernel.name} ({run.release}): {len(run.listed)} listed, {len(run.results)} answered, "
           f"{len(run.of('passed'))} passed, {len(run.of('failed'))} failed, {len(run.of('skipped'))} skipped"
-          f"{f' for want of {skipped}' if skipped else ''}; {run.seconds:.0f} s here, {run.guest_seconds:.0f} s there", flush=True)
+          f"{f' for want of {skipped}' if skipped else ''}; {run.seconds:.0f} s here, {run.guest_seconds:.0f} s there",
+          flush=True)
     if run.faults:
         print(f"console: {console}", flush=True)
     return not run.faults
 
 
+def forget(kernel: kernels.Kernel) -> None:
+    """Before a whole run: what an earlier one found is no answer any more."""
+    (RESULTS / f"{kernel.name}.json").unlink(missing_ok=True)
+
+
 def keep(run: Run) -> None:
+    """What a whole run without a fault found, for the report."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{run.kernel.name}.json").write_text(json.dumps({
         "release": run.release, "capabilities": run.capabilities, "listed": len(run.listed),

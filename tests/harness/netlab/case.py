@@ -21,7 +21,14 @@ LOG_TAIL_LINES = 60
 
 
 def scale():
-    return float(os.environ.get("NFR_SCALE", "1"))
+    text = os.environ.get("NFR_SCALE") or "1"
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value <= 1000:
+        sys.exit(f"NFR_SCALE is '{text}': a number above 0 and up to 1000 is wanted")
+    return value
 
 
 def scaled(count, least=1):

@@ -82,9 +82,10 @@ class RawClient {
   }
   bool ended() const { return ended_; }
   bool has_line() const { return received_.find('\n') != std::string::npos; }
-  json take_line() {
+  json take_line() { return json::parse(take_text(), nullptr, false); }
+  std::string take_text() {
     const std::size_t end = received_.find('\n');
-    json line = json::parse(received_.substr(0, end), nullptr, false);
+    std::string line = received_.substr(0, end);
     received_.erase(0, end + 1);
     return line;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The admin server against well-behaved and misbehaving clients.
+#include "harness/scale.hpp"
 #include "unit/admin/fixture.hpp"
 
 namespace nfr::admin {
@@ -153,7 +154,7 @@ TEST_F(ServerTest, AThousandRequestsInOneWriteAreAllAnswered) {
 TEST_F(ServerTest, AClientThatNeverReadsCostsABoundedNumberOfAnswers) {
   serve();
   RawClient client(path);
-  constexpr std::uint64_t kRequests = 100;
+  const std::uint64_t kRequests = test::scaled(100, 48);
   constexpr std::size_t kBytes = 300'000;
   std::string text;
   for (std::uint64_t id = 0; id < kRequests; ++id) text += request(id, "status", {{"bytes", kBytes}}) + "\n";
@@ -166,9 +167,14 @@ TEST_F(ServerTest, AClientThatNeverReadsCostsABoundedNumberOfAnswers) {
   RawClient other(path);
   EXPECT_EQ(ask(other, request(1, "maps"))["ok"], true) << "others are served meanwhile";
   for (std::uint64_t id = 0; id < kRequests; ++id) {
-    const json answer = next(client);
-    ASSERT_EQ(answer["id"], id);
-    ASSERT_EQ(answer["result"]["text"].get<std::string>().size(), kBytes);
+    ASSERT_TRUE(drive([&] {
+      client.poll();
+      return client.has_line();
+    }));
+    const std::string answer = client.take_text();  // not parsed: 30 MB of JSON are most of this test's time
+    ASSERT_NE(answer.find("\"id\":" + std::to_string(id) + ","), std::string::npos);
+    ASSERT_GT(answer.size(), kBytes);
+    ASSERT_LT(answer.size(), kBytes + 200);
   }
 }
 

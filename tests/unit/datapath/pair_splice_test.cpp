@@ -80,7 +80,9 @@ TEST_F(SpliceTest, AStuckReaderHoldsNoPipeForLongAndGetsEveryByte) {
   visitor.fin_after = true;
   get_going();
   target.reading = false;
+  const auto lends = loop->pipes().lends();
   // Its bytes are private memory after the stall limit.
+  ASSERT_TRUE(run([&] { return loop->pipes().lends() > lends; }));
   ASSERT_TRUE(run([&] { return pair->held_to_target() > 0 && loop->pipes().lent_count() == 0; }));
   settle(300ms);
   target.reading = true;
