@@ -33,7 +33,7 @@ def prepare() -> None:
     # What is made for guests has the modes that Debian gives.
     os.umask(0o022)
     if not CACHE.exists():
-        CACHE.mkdir(mode=0o700, parents=True)
+        CACHE.mkdir(mode=0o700, parents=True, exist_ok=True)
         _made.append(CACHE)
     elif os.geteuid() not in (0, CACHE.stat().st_uid):
         raise Trouble(f"{CACHE} belongs to another user: sudo rm -r removes it, NFR_VM_CACHE=DIRECTORY names another")
