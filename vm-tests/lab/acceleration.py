@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 from . import initramfs
+from .processes import die_with_parent
 
 EMULATED = "tcg,thread=multi,tb-size=256"
 # A guest under KVM is off again in less than a second; one that is interpreted, or stopped at an instruction, is not.
@@ -22,11 +23,12 @@ def _kvm_boots(image: pathlib.Path) -> bool:
     with tempfile.TemporaryDirectory() as place:
         ramdisk = pathlib.Path(place) / "initramfs"
         ramdisk.write_bytes(initramfs.archive({"bin/busybox": initramfs.BUSYBOX.read_bytes(), "init": init}))
-        words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "q35", "-accel",
-                 "kvm", "-cpu", "host", "-m", "512", "-kernel", image, "-initrd", ramdisk, "-append",
+        words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-M", "q35",
+                 "-accel", "kvm", "-cpu", "host", "-m", "512", "-kernel", image, "-initrd", ramdisk, "-append",
                  "console=ttyS0 panic=-1", "-serial", "stdio"]
         try:
-            done = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, timeout=PROBE_S, check=False)
+            done = subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, timeout=PROBE_S, check=False,
+                                  preexec_fn=die_with_parent)
         except subprocess.TimeoutExpired:
             return False
     return SAID.encode() in done.stdout

@@ -36,9 +36,13 @@ class Channel:
             except OSError as problem:
                 made.close()
                 if self.guest.process.poll() is not None or time.monotonic() > deadline:
-                    log = (self.guest.directory / f"{self.guest.name}.qemu").read_text(errors="replace").strip()
+                    log = "\n".join(self.guest.qemu_log())
                     raise Failed(f"QEMU of {self.guest.name} does not run ({problem}): {log[-500:]}") from problem
                 time.sleep(0.05)
+
+    def _gone(self) -> Failed:
+        said = [*self.guest.log()[-5:], *self.guest.qemu_log()[-5:]]
+        return Failed("\n  ".join([f"guest {self.guest.name} is gone; its console and QEMU end with:", *said]))
 
     def _line(self, deadline: float) -> bytes | None:
         """None: past the deadline."""
@@ -46,9 +50,12 @@ class Channel:
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self._socket], [], [], left)[0]:
                 return None
-            got = self._socket.recv(65536)
+            try:
+                got = self._socket.recv(65536)
+            except ConnectionError as problem:
+                raise self._gone() from problem
             if not got:
-                raise Failed(f"guest {self.guest.name} is gone")
+                raise self._gone()
             self._rest += got
         line, _, self._rest = self._rest.partition(b"\n")
         return line
@@ -56,7 +63,10 @@ class Channel:
     def ask(self, seconds: float = 0, /, **request) -> dict:
         """The answer to a request; Failed when the guest does not give one in time or says it could not."""
         self._id += 1
-        self._socket.sendall(json.dumps({**request, "id": self._id}).encode() + b"\n")
+        try:
+            self._socket.sendall(json.dumps({**request, "id": self._id}).encode() + b"\n")
+        except ConnectionError as problem:
+            raise self._gone() from problem
         deadline = time.monotonic() + seconds + GRACE_S
         while (line := self._line(deadline)) is not None:
             try:

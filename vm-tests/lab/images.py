@@ -4,27 +4,29 @@
 A guest gets them as persistent memory mapped privately: it may write, and the file stays as it is, for the next guest too.
 Nothing is ever read from a disk, so a guest whose clock counts instructions never waits for this machine.
 """
-import fcntl
+import functools
 import hashlib
 import os
 import pathlib
 import shutil
 import subprocess
-import tempfile
 
-from . import CACHE, HERE, ROOT, Trouble, listing, packages
+from . import CACHE, HERE, ROOT, Trouble, cache, listing, packages
+from .processes import die_with_parent
 
 # Persistent memory comes in such pieces.
 ALIGN_BYTES = 128 << 20
 # Made by packages when they are installed, so no package lists them.
-GENERATED = ("/etc", "/usr/lib/locale", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/share/python3", "/var/lib/pam", "/var/www")
+GENERATED = ("/etc", "/usr/lib/locale", "/usr/lib/python3", "/usr/lib/python3.11", "/usr/share/python3", "/var/lib/pam",
+             "/var/www")
 NOT_OURS = ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/etc/fstab", "/etc/machine-id", "/etc/systemd/system",
-            "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssl/private", "/etc/apt", "/etc/netns", "/etc/netferry")
+            "/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-", "/etc/ssl/private", "/etc/apt", "/etc/netns",
+            "/etc/netferry")
 HOST_KEYS = "/etc/ssh/ssh_host_"
 LINKS = {"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"}
 DAEMONS = ("nfrelayd", "nfagent", "nfctl")
-MOUNT_POINTS = ("proc", "sys", "dev", "run", "tmp", "root", "home", "mnt", "var/tmp", "var/log", "var/lib", "etc/systemd/system",
-                "lib/modules", "opt", "srv")
+MOUNT_POINTS = ("proc", "sys", "dev", "run", "tmp", "root", "home", "mnt", "var/tmp", "var/log", "var/lib",
+                "etc/systemd/system", "lib/modules", "opt", "srv")
 
 
 def _hash(parts) -> str:
@@ -40,34 +42,38 @@ def _stamp(path: pathlib.Path) -> str:
     return f"{path} {told.st_size} {told.st_mtime_ns}"
 
 
-def make(image: pathlib.Path, tree: pathlib.Path, label: str, room_bytes: int) -> None:
+def make(image: pathlib.Path, unfinished: pathlib.Path, tree: pathlib.Path, label: str, room_bytes: int) -> None:
     """An ext4 image of a directory, with room for what the guest writes."""
     used = sum(path.lstat().st_size + 4096 for path in tree.rglob("*"))
     size = -(-(int(used * 1.06) + room_bytes) // ALIGN_BYTES) * ALIGN_BYTES
-    unfinished = image.with_suffix(f".{os.getpid()}")
-    words = ["/sbin/mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-E", "lazy_itable_init=1", "-m", "0", "-b",
-             "4096", "-L", label, "-d", tree, unfinished, f"{size // 1024}k"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    words = ["/sbin/mke2fs", "-q", "-t", "ext4", "-O", "^has_journal,^metadata_csum", "-E", "lazy_itable_init=1", "-m", "0",
+             "-b", "4096", "-L", label, "-d", tree, unfinished, f"{size // 1024}k"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, umask=0o077, preexec_fn=die_with_parent)
     if done.returncode != 0:
         raise Trouble(f"mke2fs of {image}: {done.stderr.strip()[-300:]}")
     unfinished.rename(image)
 
 
 def _cached(kind: str, label: str, key: str, fill, room_bytes: int) -> pathlib.Path:
-    """The image of that key; older ones of its kind go. Two runs at once: the second waits for the first."""
+    """The image of that key, held by this run; older ones of its kind go. Two runs at once: the second waits for the first."""
     image = CACHE / f"{kind}-{_hash([key, pathlib.Path(__file__).read_text()])}.img"
-    CACHE.mkdir(exist_ok=True)
-    with open(CACHE / f"{kind}.lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if image.exists():
-            return image
-        for old in CACHE.glob(f"{kind}-*.img"):
-            old.unlink()
-        with tempfile.TemporaryDirectory(dir=CACHE) as work:
-            tree = pathlib.Path(work) / "tree"
-            tree.mkdir()
-            fill(tree)
-            make(image, tree, label, room_bytes)
+    work, unfinished = CACHE / f"{kind}{cache.TREE}", CACHE / f"{kind}.unfinished"
+    with cache.locked(CACHE / f"{kind}.lock"):
+        if not image.exists():
+            # A run that was killed has left them.
+            shutil.rmtree(work, ignore_errors=True)
+            unfinished.unlink(missing_ok=True)
+            for old in CACHE.glob(f"{kind}-{'[0-9a-f]' * 16}.img"):
+                cache.remove_unused(old)
+            work.mkdir(mode=0o700)
+            try:
+                tree = work / "root"
+                tree.mkdir()
+                fill(tree)
+                make(image, unfinished, tree, label, room_bytes)
+            finally:
+                shutil.rmtree(work, ignore_errors=True)
+        cache.hold(image)
     return image
 
 
@@ -75,12 +81,51 @@ def _copy(paths, tree: pathlib.Path) -> None:
     """Absolute paths of this machine to the same places below tree, links as links, directories without contents."""
     listed = "\0".join(path.lstrip("/") for path in paths).encode()
     reading = subprocess.Popen(["tar", "-C", "/", "--no-recursion", "--null", "-T", "-", "-cf", "-"], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE)
-    writing = subprocess.Popen(["tar", "-C", tree, "-xpf", "-"], stdin=reading.stdout)
+                               stdout=subprocess.PIPE, preexec_fn=die_with_parent)
+    writing = subprocess.Popen(["tar", "-C", tree, "-xpf", "-"], stdin=reading.stdout, preexec_fn=die_with_parent)
+    reading.stdout.close()
     reading.stdin.write(listed)
     reading.stdin.close()
     if reading.wait() | writing.wait():
         raise Trouble("tar could not copy the files of the guest")
+
+
+@functools.cache
+def _shut(directory: str) -> bool:
+    """Whether others cannot look into a directory, for its own mode or for that of one above it."""
+    return directory != "/" and (os.stat(directory).st_mode & 0o005 != 0o005 or _shut(os.path.dirname(directory)))
+
+
+def _kept_from_others(path: str) -> bool:
+    """What others may not read is secret, also where root makes the image."""
+    if _shut(os.path.dirname(path)):
+        return True
+    if os.path.islink(path):
+        return False
+    return _shut(path) if os.path.isdir(path) else not os.stat(path).st_mode & 0o004 or not os.access(path, os.R_OK)
+
+
+def _vouched(chosen) -> set[str]:
+    """Of what is kept from others: configuration files that are still as their Debian package has them, which is public."""
+    def same(path, md5):
+        try:
+            return hashlib.md5(pathlib.Path(path).read_bytes(), usedforsecurity=False).hexdigest() == md5
+        except PermissionError:
+            return False
+    return {path for path, md5 in packages.conffiles(chosen).items() if _kept_from_others(path) and same(path, md5)}
+
+
+def _copy_public(paths, vouched: set[str], tree: pathlib.Path) -> None:
+    """What others may read and what is vouched for; a directory that is shut becomes one without the rest."""
+    closed = {path for path in paths if _kept_from_others(path)} - vouched
+    _copy(sorted(set(paths) - closed), tree)
+    above = {str(parent) for path in vouched for parent in pathlib.Path(path).parents if _shut(str(parent))}
+    for path in sorted(above | {path for path in closed if os.path.isdir(path) and not _shut(os.path.dirname(path))}):
+        made, told = tree / path.lstrip("/"), os.stat(path)
+        made.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            os.chown(made, told.st_uid, told.st_gid)
+        made.chmod(told.st_mode & 0o7777)
 
 
 def _generated():
@@ -107,8 +152,10 @@ def libraries(programs) -> list[str]:
 def _drop_dangling(tree: pathlib.Path) -> None:
     """Links of /etc to what the guest has not got: another package of this machine put them there."""
     for path in (tree / "etc").rglob("*"):
-        target = os.path.normpath(os.path.join("/", path.parent.relative_to(tree), os.readlink(path))) if path.is_symlink() else ""
-        if target and not target.startswith(("/proc/", "/run/", "/dev/")) and not os.path.lexists(f"{tree}{target}"):
+        if not path.is_symlink():
+            continue
+        target = os.path.normpath(os.path.join("/", path.parent.relative_to(tree), os.readlink(path)))
+        if not target.startswith(("/proc/", "/run/", "/dev/")) and not os.path.lexists(f"{tree}{target}"):
             path.unlink()
 
 
@@ -120,17 +167,13 @@ def _write_shadow(tree: pathlib.Path) -> None:
         (tree / "etc" / name).chmod(0o640)
 
 
-def _fill_system(tree: pathlib.Path, paths) -> None:
+def _fill_system(tree: pathlib.Path, paths, vouched: set[str]) -> None:
     for name, target in LINKS.items():
         (tree / target).mkdir(parents=True, exist_ok=True)
         (tree / name).symlink_to(target)
     for name in MOUNT_POINTS:
         (tree / name).mkdir(parents=True, exist_ok=True)
-    # What this user may not read is secret, and no test needs it; of such a directory there is an empty one.
-    closed = {path for path in paths if not os.path.islink(path) and not os.access(path, os.R_OK)}
-    _copy(sorted(set(paths) - closed), tree)
-    for path in sorted(path for path in closed if os.path.isdir(path)):
-        (tree / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    _copy_public(paths, vouched, tree)
     _drop_dangling(tree)
     _write_shadow(tree)
     (tree / "etc/hostname").write_text("guest\n")
@@ -138,7 +181,7 @@ def _fill_system(tree: pathlib.Path, paths) -> None:
     (tree / "etc/fstab").write_text("")
     (tree / "etc/machine-id").write_text("")
     (tree / "etc/resolv.conf").write_text("")
-    (tree / ROOT.relative_to("/")).mkdir(parents=True)
+    (tree / ROOT.relative_to("/")).mkdir(parents=True, exist_ok=True)
     shutil.copytree(HERE / "guest", tree / "guest")
 
 
@@ -147,12 +190,14 @@ def _system(kind: str, names, programs) -> pathlib.Path:
     chosen = packages.closure(list(names), packages.installed())
     own = [HERE / "guest" / name for name in sorted(os.listdir(HERE / "guest")) if not name.startswith("__")]
     needed = libraries(programs)
-    key = _hash([*(f"{package.name} {package.version}" for package in chosen), *needed,
+    vouched = _vouched(chosen)
+    key = _hash([*(f"{package.name} {package.version}" for package in chosen), *needed, *sorted(vouched),
                  *(path.read_text() for path in own if path.is_file()),
                  (HERE / "lab/packages.py").read_text()])
 
     def fill(tree):
-        _fill_system(tree, {path for path in (*packages.files(chosen), *_generated(), *needed) if os.path.lexists(path)})
+        paths = {path for path in (*packages.files(chosen), *_generated(), *needed) if os.path.lexists(path)}
+        _fill_system(tree, paths, vouched)
     return _cached(kind, "nfr-system", key, fill, 256 << 20)
 
 
@@ -183,15 +228,35 @@ def programs() -> pathlib.Path:
             target = tree / path.relative_to(ROOT)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(path, target)
-    return _cached("programs", "nfr-build", _hash(_stamp(path) for path in paths), fill, 64 << 20)
+    return _cached("daemons", "nfr-build", _hash(_stamp(path) for path in paths), fill, 64 << 20)
+
+
+def _walked() -> list[pathlib.Path]:
+    """The checkout without what is built and what git keeps."""
+    found = []
+    for directory, names, files in os.walk(ROOT):
+        here = pathlib.Path(directory)
+        names[:] = [name for name in names if name not in (".git", ".cache", "__pycache__") and here / name != CACHE
+                    and not (here == ROOT and name.startswith("build"))]
+        found += [here / name for name in files if name != ".git"]
+    return found
+
+
+def checkout() -> list[pathlib.Path]:
+    """The files of the checkout that git knows or would take, whoever owns it; without git, all."""
+    words = ["git", "-c", "safe.directory=*", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        listed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        listed = ""
+    found = [ROOT / name for name in listed.split("\0") if name] or _walked()
+    return [path for path in found if path.exists()]
 
 
 def build(cases: bool = True) -> pathlib.Path:
     """The checkout and the programs and tests of both build trees, at the paths they have here. Without cases: build/bin
     alone, which needs neither a debug build nor ctest."""
-    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], check=True,
-                             capture_output=True, text=True).stdout
-    paths = [ROOT / name for name in tracked.split("\0") if name and (ROOT / name).exists()]
+    paths = checkout()
     paths += [pathlib.Path(path) for path in (listing.built_files() if cases else listing.programs_only())]
     key = _hash(_stamp(path) for path in paths)
 

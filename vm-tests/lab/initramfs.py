@@ -6,7 +6,7 @@ import subprocess
 from . import HERE, Trouble
 
 BUSYBOX = pathlib.Path("/bin/busybox")
-# Persistent memory, and the network cards and loop drivers a kernel may have as modules.
+# Persistent memory, and the network cards that a kernel may have as modules.
 WANTED = ("nfit", "nd_pmem", "virtio_pci", "virtio_net")
 DIRECTORY, FILE, NODE = 0o040755, 0o100755, 0o020600
 

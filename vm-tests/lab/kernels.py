@@ -3,15 +3,18 @@
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 import re
 import shutil
 import subprocess
 
-from . import CACHE, HERE, Trouble, guest_module
+from . import CACHE, HERE, Trouble, cache, guest_module
+from .processes import die_with_parent
 
 HOST = "host"
 UNPACKED = "unpacked.json"
+UNFINISHED = ".unfinished"
 CHUNK_BYTES = 1 << 20
 
 
@@ -129,42 +132,95 @@ def _cached(directory: pathlib.Path) -> Tree | None:
     return Tree(directory, noted["release"])
 
 
+class Undelivered(Trouble):
+    """A package that apt knows does not come."""
+
+
 def _download(package: dict[str, str], directory: pathlib.Path) -> pathlib.Path:
     words = ["apt-get", "-o", "APT::Sandbox::User=root", "download", f"{package['Package']}={package['Version']}"]
-    done = subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, cwd=directory, capture_output=True, text=True, check=False, preexec_fn=die_with_parent)
     found = list(directory.glob("*.deb"))
     if done.returncode != 0 or len(found) != 1:
-        raise Trouble(f"{' '.join(words)}: {done.stderr.strip()[-300:]}")
+        raise Undelivered(f"{' '.join(words)}: {done.stderr.strip()[-300:]}")
     if sha256(found[0]) != package["SHA256"]:
-        raise Trouble(f"{found[0].name} is not what apt's index lists (SHA256 {package['SHA256']}): try again")
+        raise Undelivered(f"{found[0].name} is not what apt's index lists (SHA256 {package['SHA256']}): try again")
     return found[0]
 
 
 def _unpack(package: dict[str, str], directory: pathlib.Path) -> Tree:
-    shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
-    archive = _download(package, directory)
-    subprocess.run(["dpkg-deb", "-x", archive, directory], check=True)
-    archive.unlink()
-    release = next(directory.glob("boot/vmlinuz-*")).name.removeprefix("vmlinuz-")
-    # Debian makes the lists of modules when the package is installed.
-    subprocess.run(["depmod", "-b", directory, release], check=True)
-    (directory / UNPACKED).write_text(json.dumps({"release": release, "tree": _tree_hash(directory)}))
+    """Beside its place, which is taken when all is there."""
+    work = directory.with_name(directory.name + UNFINISHED)
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    try:
+        archive = _download(package, work)
+        subprocess.run(["dpkg-deb", "-x", archive, work], check=True, preexec_fn=die_with_parent)
+        archive.unlink()
+        release = next(work.glob("boot/vmlinuz-*")).name.removeprefix("vmlinuz-")
+        # Debian makes the lists of modules when the package is installed.
+        subprocess.run(["depmod", "-b", work, release], check=True)
+        (work / UNPACKED).write_text(json.dumps({"release": release, "tree": _tree_hash(work)}))
+        shutil.rmtree(directory, ignore_errors=True)
+        work.rename(directory)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return Tree(directory, release)
+
+
+def _check_series(kernel: Kernel, release: str) -> None:
+    """The release has to be of the series that the kernel is named after: a metapackage is another on another Debian."""
+    if not release.startswith(kernel.name + "."):
+        raise Trouble(f"kernel {kernel.name}: {kernel.package} is Linux {release} on this release of Debian: name a package of "
+                      f"{kernel.name} in vm-tests/kernels.txt")
+
+
+def _last_good(kernel: Kernel) -> Tree | None:
+    """What was unpacked last of what is whole, in the kernel's series."""
+    places = [path for path in (CACHE / "kernels").glob(f"{kernel.name}_*") if (path / UNPACKED).exists()]
+    places.sort(key=lambda path: (path / UNPACKED).stat().st_mtime, reverse=True)
+    trees = (_cached(path) for path in places if path.suffix != UNFINISHED)
+    return next((tree for tree in trees if tree is not None and tree.release.startswith(kernel.name + ".")), None)
+
+
+def _after_update(kernel: Kernel) -> dict[str, str]:
+    """For a machine whose apt has no list of packages yet, or an old one: asks once, if it may."""
+    package = {}
+    if os.geteuid() == 0:
+        print(f"kernel {kernel.name}: apt knows no package {kernel.package}: apt-get update", flush=True)
+        subprocess.run(["apt-get", "-q", "update"], stdout=subprocess.DEVNULL, check=False, preexec_fn=die_with_parent)
+        package = _resolved(kernel.package)
+    if not package:
+        raise Trouble(f"kernel {kernel.name}: apt knows no package {kernel.package}: run apt-get update, or name another in "
+                      "vm-tests/kernels.txt")
+    return package
+
+
+def _fetch(kernel: Kernel) -> Tree:
+    package = _resolved(kernel.package)
+    if not package:
+        if tree := _last_good(kernel):
+            return tree
+        package = _after_update(kernel)
+    _check_series(kernel, package["Package"].removeprefix("linux-image-"))
+    directory = CACHE / "kernels" / f"{kernel.name}_{package['Version'].replace('~', '-')}"
+    if tree := _cached(directory):
+        return tree
+    print(f"kernel {kernel.name}: {package['Package']} {package['Version']} is unpacked", flush=True)
+    try:
+        return _unpack(package, directory)
+    except Undelivered as problem:
+        if tree := _last_good(kernel):
+            print(f"kernel {kernel.name}: {package['Version']} does not come, so it is {tree.release}: {problem}", flush=True)
+            return tree
+        raise Undelivered(f"kernel {kernel.name}: {problem}; if apt's lists are old, apt-get update helps") from problem
 
 
 def fetch(kernel: Kernel) -> Tree:
     """The kernel's tree in the cache, downloaded if it is not there or is not what was unpacked."""
-    package = _resolved(kernel.package)
-    if not package:
-        if known := sorted((CACHE / "kernels").glob(f"{kernel.name}_*")):
-            if tree := _cached(known[-1]):
-                return tree
-        raise Trouble(f"kernel {kernel.name}: apt knows no package {kernel.package}: run apt-get update, or name another in "
-                      "vm-tests/kernels.txt")
-    directory = CACHE / "kernels" / f"{kernel.name}_{package['Version'].replace('~', '-')}"
-    tree = _cached(directory)
-    if tree is None:
-        print(f"kernel {kernel.name}: {package['Package']} {package['Version']} is unpacked", flush=True)
-        tree = _unpack(package, directory)
+    with cache.locked(CACHE / "kernels" / f"{kernel.name}.lock"):
+        # Runs that were killed have left them.
+        for left in (CACHE / "kernels").glob(f"{kernel.name}_*{UNFINISHED}"):
+            shutil.rmtree(left, ignore_errors=True)
+        tree = _fetch(kernel)
+    _check_series(kernel, tree.release)
     return tree

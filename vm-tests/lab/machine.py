@@ -4,7 +4,6 @@
 Single guests run in virtual time (-icount, sleep=off): the guest's clock counts instructions and jumps over idle time, so
 a case sees a machine of one speed, however slow the emulation is, and no time limit is missed for being emulated.
 """
-import ctypes
 import dataclasses
 import json
 import os
@@ -14,36 +13,45 @@ import signal
 import subprocess
 import time
 
-from . import ROOT, acceleration, images, initramfs
+from . import ROOT, Trouble, acceleration, cache, images, initramfs
+from .processes import die_with_parent
 
-# Lines of a kernel's log that no run may have.
-BAD = re.compile(r"\b(BUG:|WARNING:|Oops:|Kernel panic|general protection fault|soft lockup|hung task|blocked for more than|"
-                 r"rcu: INFO: .* detected stall|Call Trace:|Out of memory:|unregister_netdevice: waiting|refcount_t:|UBSAN:|KASAN:|"
-                 r"list_add corruption|leaked |Unknown symbol)")
+# Lines of a kernel's log that no run may have. lab_test.py has an example of each, in this order.
+BAD_PARTS = (
+    r"\bBUG:",
+    r"\bkernel BUG at ",
+    r"(?<!Spectre V2 : )\bWARNING:",
+    r"\bOops:",
+    r"\bKernel panic",
+    # Of the kernel itself; for a program it says what its ip was.
+    r"\bgeneral protection fault(?! ip:)",
+    r"\binvalid opcode: 0000 \[#",
+    r"\bsoft lockup",
+    r"\bhung task",
+    r"\bblocked for more than",
+    r"\brcu: INFO: .*detected (expedited )?stall",
+    r"\bCall Trace:",
+    r"\bOut of memory:",
+    r"\bMemory cgroup out of memory:",
+    r"\bunregister_netdevice: waiting",
+    r"\brefcount_t:",
+    r"\bUBSAN:",
+    r"\bKASAN:",
+    r"\blist_(add|del) corruption",
+    r"\bleaked ",
+    r"\bUnknown symbol",
+    r"\bEXT4-fs error",
+    # Our programs and their threads; tests crash on purpose.
+    r"\b(nfrelayd|nfagent|nfctl|nfr-\S*)\[\d+\]: segfault at",
+)
+BAD = re.compile("|".join(BAD_PARTS))
 SHOWN_LINES = 40
 # What costs instructions and tests nothing of ours.
 LEAN = "init_on_alloc=0 hardened_usercopy=off audit=0 apparmor=0 nowatchdog"
 VIRTUAL_CLOCK = ("-icount", "shift=0,sleep=off")
 
-PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
-
 # A virtio card without a cable.
 UNCONNECTED_CARD = ("-netdev", "hubport,id=none,hubid=0", "-device", "virtio-net-pci,netdev=none")
-
-
-def _die_with_parent() -> None:
-    """A run that is killed hard takes its guests along."""
-    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-@dataclasses.dataclass
-class Disk:
-    image: pathlib.Path
-
-    @property
-    def size(self) -> int:
-        return self.image.stat().st_size
 
 
 @dataclasses.dataclass
@@ -70,6 +78,7 @@ class Guest:
     enter: tuple = ()
     channel: pathlib.Path | None = None
     process: subprocess.Popen | None = None
+    lock: object = None
 
     @property
     def console(self) -> pathlib.Path:
@@ -79,16 +88,26 @@ class Guest:
     def answers(self) -> pathlib.Path:
         return self.directory / f"{self.name}.answers"
 
-    def command(self) -> list[str]:
+    @property
+    def said(self) -> pathlib.Path:
+        """What QEMU itself writes."""
+        return self.directory / f"{self.name}.qemu"
+
+    def _held_images(self) -> list[int]:
+        """Descriptors, which QEMU inherits: it makes a file that is not there, and these cannot be removed under it."""
+        paths = (self.system or images.system(), images.modules(self.kernel), *self.disks)
+        return [cache.hold(path) for path in paths]
+
+    def command(self, disks: list[int]) -> list[str]:
         """QEMU's command line."""
-        disks = [Disk(path) for path in (self.system or images.system(), images.modules(self.kernel), *self.disks)]
-        slots = f"{self.memory_mib}M,slots={len(disks)},maxmem={self.memory_mib + sum(d.size >> 20 for d in disks) + 4096}M"
+        sizes = [os.fstat(disk).st_size for disk in disks]
+        slots = f"{self.memory_mib}M,slots={len(disks)},maxmem={self.memory_mib + sum(size >> 20 for size in sizes) + 4096}M"
         words = [*self.enter, "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-                 "-M", "q35,nvdimm=on", "-accel", self.accelerator, *self.clock, "-cpu", acceleration.processor(self.accelerator), "-smp", str(self.cpus),
-                 "-m", slots, "-kernel", str(self.kernel.image), "-initrd", str(self._initramfs()),
-                 "-append", self._append()]
-        for number, disk in enumerate(disks):
-            words += ["-object", f"memory-backend-file,id=m{number},mem-path={disk.image},size={disk.size},share=off",
+                 "-M", "q35,nvdimm=on", "-accel", self.accelerator, *self.clock,
+                 "-cpu", acceleration.processor(self.accelerator), "-smp", str(self.cpus), "-m", slots,
+                 "-kernel", str(self.kernel.image), "-initrd", str(self._initramfs()), "-append", self._append()]
+        for number, (disk, size) in enumerate(zip(disks, sizes)):
+            words += ["-object", f"memory-backend-file,id=m{number},mem-path=/dev/fd/{disk},size={size},share=off",
                       "-device", f"nvdimm,id=n{number},memdev=m{number}"]
         serial = "mon:stdio" if self.interactive else f"file:{self.console}"
         second = f"unix:{self.channel},server=on,wait=off" if self.channel else f"file:{self.answers}"
@@ -102,14 +121,23 @@ class Guest:
                 f"nfr.start={self.start} {self.append}").strip()
 
     def boot(self) -> None:
+        """Under the guest's name, which is its own until end()."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        self.lock = cache.try_lock(self.directory / f"{self.name}.lock")
+        if self.lock is None:
+            raise Trouble(f"guest {self.name} is running already, started by another vm-tests/run: wait for that, or give this "
+                          "one a cache of its own with NFR_VM_CACHE=DIRECTORY")
+        for old in (self.console, self.said):
+            old.unlink(missing_ok=True)
         self.answers.write_text("")
+        disks = self._held_images()
+        words = self.command(disks)
         if self.interactive:
-            self.process = subprocess.Popen(self.command())
+            self.process = subprocess.Popen(words, pass_fds=disks, preexec_fn=die_with_parent)
             return
-        with open(self.directory / f"{self.name}.qemu", "wb") as log:
-            self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            start_new_session=True, preexec_fn=_die_with_parent)
+        with open(self.said, "wb") as log:
+            self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=disks,
+                                            start_new_session=True, preexec_fn=die_with_parent)
 
     def wait(self, seconds: float) -> bool:
         """False: it was still running after that time of this machine, and has been ended."""
@@ -124,11 +152,20 @@ class Guest:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.wait()
+        if self.lock is not None:
+            self.lock.close()
+            self.lock = None
 
     def log(self) -> list[str]:
         if not self.console.exists():
             return []
         return self.console.read_text(errors="replace").replace("\r", "").splitlines()
+
+    def qemu_log(self) -> list[str]:
+        """The last lines that QEMU itself has written."""
+        if not self.said.exists():
+            return []
+        return self.said.read_text(errors="replace").splitlines()[-SHOWN_LINES:]
 
     def bad_lines(self) -> list[str]:
         """What the kernel complained of, each with some lines that follow."""

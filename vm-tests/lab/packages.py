@@ -72,6 +72,15 @@ def closure(names: list[str], known: dict[str, Package]) -> list[Package]:
     return [found[name] for name in sorted(found)]
 
 
+def conffiles(packages: list[Package]) -> dict[str, str]:
+    """Configuration files that are there, with the MD5 sums of what their packages hold."""
+    shown = subprocess.run(["dpkg-query", "-W", "-f", "${Conffiles}\n", *(package.name for package in packages)], check=True,
+                           capture_output=True, text=True).stdout
+    found = re.findall(r"^ (/.+) ([0-9a-f]{32})$", shown, re.M)
+    out = {os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path)): md5 for path, md5 in found}
+    return {path: md5 for path, md5 in out.items() if os.path.isfile(path) and not os.path.islink(path)}
+
+
 def files(packages: list[Package]) -> list[str]:
     """Absolute paths as they are on this machine: no link of a directory is left inside a path."""
     shown = subprocess.run(["dpkg-query", "-L", *(package.name for package in packages)], check=True, capture_output=True,

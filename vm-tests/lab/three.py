@@ -220,7 +220,7 @@ def _rounds(trio: Trio, relays, mtus, plant: str) -> Report:
 
 
 def _options(words: list[str]):
-    parser = argparse.ArgumentParser(prog="vm-tests/run three-machines", 
+    parser = argparse.ArgumentParser(prog="vm-tests/run three-machines",
                                      description="Visitor, relay and agent as three guests that talk to each other.")
     parser.add_argument("--layout", choices=(wire.Taps.name, wire.Sockets.name), help="one of both; taps need root")
     parser.add_argument("--relay", choices=("6.12", "6.1"), help="kernel of the relay's machine; without it both in turn")

@@ -96,6 +96,7 @@ class Sockets:
     offload = False
 
     def __init__(self, count: int, directory: pathlib.Path):
+        remove_stale()
         self.count, self.directory = count, directory
 
     def enter(self) -> tuple[str, ...]:
@@ -125,6 +126,8 @@ class Sockets:
 
 def make_directory() -> pathlib.Path:
     """For sockets, in a place whose path is short enough for them."""
+    if "," in tempfile.gettempdir():
+        raise Trouble(f"TMPDIR is '{tempfile.gettempdir()}': a comma ends the path of a socket in QEMU's options")
     return pathlib.Path(tempfile.mkdtemp(prefix=f"nfr-vm-{os.getpid()}-"))
 
 
@@ -135,7 +138,7 @@ def _left_behind(path: pathlib.Path) -> bool:
 
 def remove_stale() -> None:
     """Namespaces and directories of runs that were killed hard."""
-    for path in filter(_left_behind, RUN_NETNS.glob("nfvm*")):
+    for path in filter(_left_behind, RUN_NETNS.glob("nfvm*") if shutil.which("ip") else ()):
         subprocess.run(["ip", "netns", "del", path.name], capture_output=True, check=False)
     for path in filter(_left_behind, pathlib.Path(tempfile.gettempdir()).glob("nfr-vm-*")):
         shutil.rmtree(path, ignore_errors=True)
