@@ -128,6 +128,13 @@ def _copy_public(paths, vouched: set[str], tree: pathlib.Path) -> None:
         made.chmod(told.st_mode & 0o7777)
 
 
+def _alternatives():
+    """Links such as /usr/bin/awk, which belong to no package; those that lead nowhere in a guest do no harm."""
+    for directory in ("/usr/bin", "/usr/sbin"):
+        yield from (entry.path for entry in os.scandir(directory)
+                    if entry.is_symlink() and os.readlink(entry.path).startswith("/etc/alternatives/"))
+
+
 def _generated():
     for top in GENERATED:
         for directory, names, files in os.walk(top):
@@ -196,7 +203,7 @@ def _system(kind: str, names, programs) -> pathlib.Path:
                  (HERE / "lab/packages.py").read_text()])
 
     def fill(tree):
-        paths = {path for path in (*packages.files(chosen), *_generated(), *needed) if os.path.lexists(path)}
+        paths = {path for path in (*packages.files(chosen), *_generated(), *_alternatives(), *needed) if os.path.lexists(path)}
         _fill_system(tree, paths, vouched)
     return _cached(kind, "nfr-system", key, fill, 256 << 20)
 
