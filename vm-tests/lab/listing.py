@@ -13,8 +13,8 @@ from . import ROOT, Trouble
 TREES = {"build-asan": "check", "build": "root"}
 # Where a tree has what the loader starts.
 PROGRAMS = ("bin/*", "tests/unit_*", "tests/fuzz/replay_*")
-# Reads the source, runs nothing of ours: the same on every kernel.
-SOURCE_ONLY = "source"
+# Labels of what is not repeated in a guest: it reads the source and runs nothing of ours, or it measures this machine.
+NOT_REPEATED = {"source", "host"}
 
 
 @dataclasses.dataclass
@@ -66,7 +66,7 @@ def cases() -> list[Case]:
     names = [case.name for case in listed]
     if len(set(names)) != len(names):
         raise Trouble(f"case {next(name for name in names if names.count(name) > 1)} is listed twice")
-    return [case for case in listed if SOURCE_ONLY not in case.labels]
+    return [case for case in listed if not NOT_REPEATED & set(case.labels)]
 
 
 def programs_only() -> list[str]:
