@@ -174,6 +174,20 @@ def _write_shadow(tree: pathlib.Path) -> None:
         (tree / "etc" / name).chmod(0o640)
 
 
+def _write_certificate(tree: pathlib.Path) -> None:
+    """The self-made certificate of package ssl-cert, which PostgreSQL takes; this machine keeps its own."""
+    key, certificate = tree / "etc/ssl/private/ssl-cert-snakeoil.key", tree / "etc/ssl/certs/ssl-cert-snakeoil.pem"
+    for path in (key, certificate):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "3650", "-subj", "/CN=guest",
+                    "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    groups = dict(line.split(":")[:3:2] for line in (tree / "etc/group").read_text().splitlines())
+    for path, mode in ((key.parent, 0o710), (key, 0o640)):
+        path.chmod(mode)
+        if os.geteuid() == 0:
+            os.chown(path, 0, int(groups.get("ssl-cert", 0)))
+
+
 def _fill_system(tree: pathlib.Path, paths, vouched: set[str]) -> None:
     for name, target in LINKS.items():
         (tree / target).mkdir(parents=True, exist_ok=True)
@@ -183,6 +197,7 @@ def _fill_system(tree: pathlib.Path, paths, vouched: set[str]) -> None:
     _copy_public(paths, vouched, tree)
     _drop_dangling(tree)
     _write_shadow(tree)
+    _write_certificate(tree)
     (tree / "etc/hostname").write_text("guest\n")
     (tree / "etc/hosts").write_text("127.0.0.1 localhost guest\n::1 localhost\n")
     (tree / "etc/fstab").write_text("")
