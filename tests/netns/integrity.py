@@ -49,8 +49,8 @@ def expect_violation(lab):
 
 def small_streams(lab):
     """Many, small and odd: resets, half-closes, pauses, slow readers, tiny writes."""
-    result = streams.run(lab, "small", lab.paths, list(TARGETS.values()), 110, streams=scaled(4800, 192), concurrency=96,
-                         size=256 * 1024)
+    result = streams.run(lab, "small", lab.paths, list(TARGETS.values()), 110, streams=scaled(4800, 128), concurrency=96,
+                         size=min(256 * 1024, scaled(256 * 1024, 64 * 1024)))
     check(result["exact"] > result["connections"], f"hardly anything ended in order: {result}")
     check(result["broken"] > result["connections"] * 0.05, f"the resets are missing: {result}")
 
