@@ -96,7 +96,7 @@ class DepsTest(Fixture):
     def test_unknown_group(self):
         done = self.run_here(DEPS, "--list", "everything")
         self.assertNotEqual(done.returncode, 0)
-        self.assertIn("'everything' is no group: build, agent-build, demo, test, fuzz or bench", done.stdout)
+        self.assertIn("'everything' is no group: build, agent-build, demo, test, vm, fuzz or bench", done.stdout)
 
 
 class AsRootTest(Fixture):

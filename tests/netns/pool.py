@@ -8,7 +8,7 @@ import time
 
 import harness  # noqa: F401
 from netlab import topology
-from netlab.case import check, main, note
+from netlab.case import check, main, note, scaled
 from netlab.daemons import binary
 from netlab.process import wait_until
 from netlab.sockets import EchoTarget, Target, echoes, read_exactly
@@ -18,7 +18,7 @@ PORTS = {"plain": 8001, "tls": 8002}
 BURST_PORT = 8003
 AGE_MS = 4000
 BURST = 40
-MANY = 800
+MANY = min(800, scaled(800, 300))
 FRESH = 1.1  # seconds for which a channel counts as one that was asked for now
 
 

@@ -135,6 +135,12 @@ def _alternatives():
                     if entry.is_symlink() and os.readlink(entry.path).startswith("/etc/alternatives/"))
 
 
+def _directories():
+    """Of services, empty: packages make them when they are installed."""
+    for parent in ("/var/log", "/var/lib", "/var/cache"):
+        yield from (entry.path for entry in os.scandir(parent) if entry.is_dir(follow_symlinks=False))
+
+
 def _generated():
     for top in GENERATED:
         for directory, names, files in os.walk(top):
@@ -218,7 +224,8 @@ def _system(kind: str, names, programs) -> pathlib.Path:
                  (HERE / "lab/packages.py").read_text()])
 
     def fill(tree):
-        paths = {path for path in (*packages.files(chosen), *_generated(), *_alternatives(), *needed) if os.path.lexists(path)}
+        paths = {*packages.files(chosen), *_generated(), *_alternatives(), *_directories(), *needed}
+        paths = {path for path in paths if os.path.lexists(path)}
         _fill_system(tree, paths, vouched)
     return _cached(kind, "nfr-system", key, fill, 256 << 20)
 
