@@ -171,5 +171,5 @@ def keep(run: Run) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{run.kernel.name}.json").write_text(json.dumps({
         "release": run.release, "capabilities": run.capabilities, "listed": len(run.listed),
-        "passed": len(run.of("passed")), "seconds": {name: answer["seconds"] for name, answer in run.results.items()},
+        "passed": len(run.of("passed")), "seconds_here": {name: round(answer["here"], 1) for name, answer in run.results.items()},
         "skipped": {answer["case"]: answer["capability"] for answer in run.of("skipped")}}, indent=1))
