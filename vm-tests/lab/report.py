@@ -10,6 +10,7 @@ PAGE = ROOT / "docs/kernel-support.md"
 # Between these lines the page is written here; the rest is prose.
 FIRST = "<!-- from here to the end of the table: vm-tests/run report -->"
 LAST = "<!-- the end of the table -->"
+NOT_TRIED = "not tried outside of a guest"  # guest/probe.py
 # The host's column, from the end of a row: another machine need not share it.
 HOST_COLUMN = 3
 
@@ -43,6 +44,8 @@ def _cell(result: dict, name: str, reasons: list[str], kernel: str) -> str:
     missing = result["capabilities"].get(name, "not probed")
     if missing is None:
         return "yes"
+    if missing == NOT_TRIED:
+        return "not tried"
     reasons.append(f"* {name}, {kernel}: {missing}")
     return "no"
 
