@@ -393,7 +393,7 @@ class CacheTest(InDirectory):
             self.assertFalse(guests[0].console.exists())
             with self.assertRaisesRegex(Trouble, "guest made-up is running already"):
                 guests[1].boot()
-            self.assertTrue(guests[0].wait(10))
+            guests[0].process.wait(10)
             self.assertEqual(guests[0].qemu_log(), ["told"])
             guests[0].end()
             guests[1].boot()

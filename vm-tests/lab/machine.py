@@ -139,15 +139,6 @@ class Guest:
             self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=disks,
                                             start_new_session=True, preexec_fn=die_with_parent)
 
-    def wait(self, seconds: float) -> bool:
-        """False: it was still running after that time of this machine, and has been ended."""
-        try:
-            self.process.wait(seconds)
-            return True
-        except subprocess.TimeoutExpired:
-            self.end()
-            return False
-
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
