@@ -155,7 +155,7 @@ def sweep(lab, daemon, calls, suffix):
     note(f"{suffix}: {len(chosen)} of {len(cases)} places, {hit} reached, {survived} survived, {hit - survived} ended the "
          f"daemon with an error, {time.monotonic() - began:.0f} s")
     check(not problems, f"{len(problems)} places end badly")
-    check(hit * 3 > len(chosen) or len(chosen) < 12, "most places were never reached: the table does not fit the programs any more")
+    check(scale() < 1 or hit * 3 > len(chosen), "most places were never reached: the table does not fit the programs any more")
     daemon.injection = None
     daemon.stop()
     daemon.start(wait=False)
